@@ -30,36 +30,36 @@ struct CommitResult {
 
 // Stored in the same batch with each commit (record "meta").
 struct CommitStamp {
-    Lsn lsn;                     // must be one higher than the store's last
-    std::int64_t time_ms = 0;    // the broker's clock; kept so that it never goes back over a restart
+    Lsn lsn;                   // must be one higher than the store's last
+    std::int64_t time_ms = 0;  // the broker's clock; kept so that it never goes back over a restart
 };
 
 // What the last commit left, read at open.
 struct StoreState {
     ShardId shard;
-    std::uint64_t epoch = 0;     // grows by one with each open for writing
-    Lsn last_lsn;                // 0 in a new store
-    std::uint64_t chain = 0;     // hash over previous chain and batch
+    std::uint64_t epoch = 0;  // grows by one with each open for writing
+    Lsn last_lsn;             // 0 in a new store
+    std::uint64_t chain = 0;  // hash over previous chain and batch
     std::int64_t time_ms = 0;
-    std::string cluster_id;      // made at creation, in FORMAT
+    std::string cluster_id;  // made at creation, in FORMAT
 };
 
 struct StoreStats {
     std::uint64_t commits = 0;
-    std::uint64_t syncs = 0;             // commits that were synced
-    std::uint64_t bytes_written = 0;     // payload and keys handed to commit()
-    std::uint64_t data_bytes = 0;        // of the directory's live files, estimated
-    std::uint64_t disk_free_bytes = 0;   // for this process, 0 if not on a disk
+    std::uint64_t syncs = 0;            // commits that were synced
+    std::uint64_t bytes_written = 0;    // payload and keys handed to commit()
+    std::uint64_t data_bytes = 0;       // of the directory's live files, estimated
+    std::uint64_t disk_free_bytes = 0;  // for this process, 0 if not on a disk
     std::uint64_t disk_total_bytes = 0;
-    std::uint64_t memory_bytes = 0;      // buffers and caches of the store
-    bool write_stalled = false;          // writers are being slowed down or stopped
+    std::uint64_t memory_bytes = 0;  // buffers and caches of the store
+    bool write_stalled = false;      // writers are being slowed down or stopped
 };
 
 // One record as read back; valid until the visitor returns.
 struct RecordView {
     std::string_view key;
     std::string_view payload;
-    bool damaged = false;        // checksum or key binding is wrong: payload is empty, nothing in it may be used
+    bool damaged = false;  // checksum or key binding is wrong: payload is empty, nothing in it may be used
 };
 
 // Threads: commit() and tick() from one thread only (the commit thread); everything else from any thread, at any time.

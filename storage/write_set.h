@@ -20,8 +20,8 @@ public:
     struct Op {
         Kind kind;
         std::string key;
-        std::string value;    // kPut: payload, unless `shared`; kRemoveRange: end of the range, excluded
-        SharedBytes shared;   // kPut: payload, if set
+        std::string value;   // kPut: payload, unless `shared`; kRemoveRange: end of the range, excluded
+        SharedBytes shared;  // kPut: payload, if set
         [[nodiscard]] const std::string& payload() const { return shared ? *shared : value; }
     };
 

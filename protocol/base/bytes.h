@@ -14,7 +14,9 @@ static_assert(std::endian::native == std::endian::little, "fixed-width fields ar
 
 inline constexpr std::size_t kMaxVarintBytes = 10;
 
-inline std::size_t varint_size(std::uint64_t value) { return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7; }
+inline std::size_t varint_size(std::uint64_t value) {
+    return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7;
+}
 
 // Writes at most kMaxVarintBytes bytes at `out`; returns the end.
 inline char* write_varint(char* out, std::uint64_t value) {

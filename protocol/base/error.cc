@@ -13,14 +13,22 @@ struct Entry {
 
 // Indexed by ErrorCode.
 constexpr std::array<Entry, kErrorCodes + 1> kEntries{{
-    {"unknown", false},        {"unavailable", true},    {"timed_out", true},       {"outcome_unknown", true},
-    {"cancelled", false},      {"closed", false},        {"auth_failed", false},    {"forbidden", false},
-    {"not_found", false},      {"already_exists", false}, {"conflict", false},      {"invalid", false},
-    {"too_large", false},      {"full", true},           {"store_busy", true},      {"rate_limited", true},
-    {"schema_rejected", false}, {"unroutable", false},   {"dedup_conflict", false}, {"fenced", false},
-    {"stale_lease", false},    {"no_responder", true},   {"rejected", false},       {"responder_lost", true},
-    {"deadline", false},       {"late", false},          {"unsupported", false},    {"would_deadlock", false},
-    {"protocol", false},       {"internal", false},      {"not_owner", true},
+    {"unknown", false},         {"unavailable", true},
+    {"timed_out", true},        {"outcome_unknown", true},
+    {"cancelled", false},       {"closed", false},
+    {"auth_failed", false},     {"forbidden", false},
+    {"not_found", false},       {"already_exists", false},
+    {"conflict", false},        {"invalid", false},
+    {"too_large", false},       {"full", true},
+    {"store_busy", true},       {"rate_limited", true},
+    {"schema_rejected", false}, {"unroutable", false},
+    {"dedup_conflict", false},  {"fenced", false},
+    {"stale_lease", false},     {"no_responder", true},
+    {"rejected", false},        {"responder_lost", true},
+    {"deadline", false},        {"late", false},
+    {"unsupported", false},     {"would_deadlock", false},
+    {"protocol", false},        {"internal", false},
+    {"not_owner", true},
 }};
 
 const Entry& entry(ErrorCode code) {

@@ -1,0 +1,46 @@
+#include "protocol/base/queue_settings.h"
+
+#include <string>
+
+namespace rockdove {
+
+namespace {
+
+constexpr Millis kDay{86'400'000};
+
+template <class T>
+Result<void> in_range(const char* name, T value, T low, T high) {
+    if (value >= low && value <= high) return {};
+    return Error(ErrorCode::kInvalid, std::string(name) + " = " + std::to_string(value) + " is out of range: " +
+                                          std::to_string(low) + " to " + std::to_string(high));
+}
+
+Result<void> in_range_ms(const char* name, Millis value, Millis low, Millis high) {
+    return in_range<std::int64_t>(name, value.count(), low.count(), high.count());
+}
+
+}  // namespace
+
+Result<void> check_settings(const QueueSettings& s) {
+    if (s.durability < Durability::kSync || s.durability > Durability::kMemory) {
+        return Error(ErrorCode::kInvalid, "durability must be sync, async or memory");
+    }
+    const Result<void> checks[] = {
+        in_range_ms("lease_ms", s.lease, Millis(100), kDay),
+        in_range<std::uint32_t>("max_attempts", s.max_attempts, 1, 1000),
+        in_range<std::uint32_t>("max_releases", s.max_releases, 0, 1'000'000),
+        in_range_ms("backoff_first_ms", s.backoff_first, Millis(0), 7 * kDay),
+        in_range<double>("backoff_factor", s.backoff_factor, 1.0, 100.0),
+        in_range_ms("backoff_longest_ms", s.backoff_longest, s.backoff_first, 7 * kDay),
+        in_range<double>("backoff_jitter", s.backoff_jitter, 0.0, 1.0),
+        in_range_ms("max_retry_delay_ms", s.max_retry_delay, Millis(0), 365 * kDay),
+        in_range<std::uint64_t>("dead_max", s.dead_max, 1, 10'000'000),
+        in_range_ms("reconnect_grace_ms", s.reconnect_grace, Millis(0), Millis(600'000)),
+    };
+    for (const Result<void>& check : checks) {
+        if (!check) return check.error();
+    }
+    return {};
+}
+
+}  // namespace rockdove

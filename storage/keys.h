@@ -1,0 +1,59 @@
+// Keys of all records (storage/FORMAT.md). A key is the namespace (4 bytes), a tag, and big-endian numbers, so that
+// key order is namespace, kind, queue, sequence: one namespace is one range, and so is one queue within a kind.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "protocol/base/ids.h"
+
+namespace rockdove::storage {
+
+enum class Tag : char {
+    kBlock = 'b',       // messages of one commit in one lane
+    kDead = 'd',        // one dead letter
+    kHead = 'h',        // next sequence of a queue whose last block is gone
+    kBlockIndex = 'i',  // what recovery needs to know of a block
+    kMeta = 'm',        // written by the store with each commit; namespace 0
+    kNamespace = 'n',   // name -> namespace id; namespace 0
+    kProducer = 'p',    // epoch and unforgotten answers of a producer
+    kQueue = 'q',       // name and settings
+    kReturned = 'r',    // a message that came back: attempts, when it is due
+    kBlockState = 's',  // which messages of a block are done or started, per subscription
+};
+
+// Control records (meta, namespaces) live here; users' namespaces start at 1.
+inline constexpr NamespaceId kSystemNamespace{0};
+
+// A lane is the sequence of one queue and one priority; so far every message has the default priority.
+inline constexpr std::uint8_t kDefaultPriority = 4;
+
+struct KeyView {
+    NamespaceId ns;
+    Tag tag = Tag::kMeta;
+    QueueId queue;             // all but kMeta, kNamespace, kProducer
+    std::uint8_t priority = 0; // kBlock, kBlockIndex, kBlockState
+    Sequence sequence;         // kBlock, kBlockIndex, kBlockState (first of the block); kReturned, kDead
+    std::string_view name;     // kNamespace, kProducer
+};
+
+std::string meta_key();
+std::string namespace_key(std::string_view name);
+std::string queue_key(NamespaceId ns, QueueId queue);
+std::string head_key(NamespaceId ns, QueueId queue);
+std::string block_key(NamespaceId ns, QueueId queue, Sequence first);
+std::string block_index_key(NamespaceId ns, QueueId queue, Sequence first);
+std::string block_state_key(NamespaceId ns, QueueId queue, Sequence first);
+std::string returned_key(NamespaceId ns, QueueId queue, Sequence sequence);
+std::string dead_key(NamespaceId ns, QueueId queue, Sequence sequence);
+std::string producer_key(NamespaceId ns, std::string_view producer_id);
+
+// Range of all keys of a kind: [first, second).
+std::pair<std::string, std::string> tag_range(NamespaceId ns, Tag tag);
+// The same for one queue; tag must be one of those with a queue.
+std::pair<std::string, std::string> queue_range(NamespaceId ns, Tag tag, QueueId queue);
+
+// Error: kInvalid, for anything the functions above do not make.
+Result<KeyView> parse_key(std::string_view key);
+
+}  // namespace rockdove::storage

@@ -1,0 +1,341 @@
+#include "storage/record.h"
+
+#include <cstring>
+
+#include "protocol/base/bytes.h"
+
+namespace rockdove::storage {
+
+namespace {
+
+Error bad(const char* what) { return {ErrorCode::kInternal, std::string("unreadable ") + what + " record"}; }
+
+std::uint32_t narrow(std::uint64_t value, bool& ok) {
+    if (value > UINT32_MAX) ok = false;
+    return static_cast<std::uint32_t>(value);
+}
+
+DeathReason to_reason(std::uint64_t value, bool& ok) {
+    if (value > static_cast<std::uint64_t>(DeathReason::kRejected)) ok = false;
+    return static_cast<DeathReason>(value);
+}
+
+void put_double(ByteWriter& out, double value) {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, &value, sizeof bits);
+    out.fixed64(bits);
+}
+
+double get_double(ByteReader& in) {
+    const std::uint64_t bits = in.fixed64();
+    double value = 0;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+// A count read from a disk must not reserve more than the bytes behind it could hold.
+bool plausible(std::uint64_t count, const ByteReader& in) { return count <= in.left(); }
+
+}  // namespace
+
+std::string NamespaceRecord::encode() const {
+    std::string bytes;
+    ByteWriter(bytes).varint(id.value);
+    return bytes;
+}
+
+Result<NamespaceRecord> NamespaceRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    bool ok = true;
+    NamespaceRecord record;
+    record.id = NamespaceId(narrow(in.varint(), ok));
+    if (!ok || !in.ok() || !in.at_end()) return bad("namespace");
+    return record;
+}
+
+std::string QueueRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.string(name);
+    out.u8(paused ? 1 : 0);
+    out.varint(static_cast<std::uint64_t>(created_ms));
+    out.u8(static_cast<std::uint8_t>(settings.durability));
+    out.varint(static_cast<std::uint64_t>(settings.lease.count()));
+    out.varint(settings.max_attempts);
+    out.varint(settings.max_releases);
+    out.varint(static_cast<std::uint64_t>(settings.backoff_first.count()));
+    put_double(out, settings.backoff_factor);
+    out.varint(static_cast<std::uint64_t>(settings.backoff_longest.count()));
+    put_double(out, settings.backoff_jitter);
+    out.varint(static_cast<std::uint64_t>(settings.max_retry_delay.count()));
+    out.varint(settings.max_messages);
+    out.varint(settings.max_bytes);
+    out.varint(settings.dead_max);
+    out.varint(static_cast<std::uint64_t>(settings.reconnect_grace.count()));
+    return bytes;
+}
+
+Result<QueueRecord> QueueRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    bool ok = true;
+    const auto millis = [&in] { return Millis(static_cast<std::int64_t>(in.varint())); };
+    QueueRecord record;
+    record.name = in.string();
+    record.paused = in.u8() != 0;
+    record.created_ms = static_cast<std::int64_t>(in.varint());
+    QueueSettings& s = record.settings;
+    s.durability = static_cast<Durability>(in.u8());
+    s.lease = millis();
+    s.max_attempts = narrow(in.varint(), ok);
+    s.max_releases = narrow(in.varint(), ok);
+    s.backoff_first = millis();
+    s.backoff_factor = get_double(in);
+    s.backoff_longest = millis();
+    s.backoff_jitter = get_double(in);
+    s.max_retry_delay = millis();
+    s.max_messages = in.varint();
+    s.max_bytes = in.varint();
+    s.dead_max = in.varint();
+    s.reconnect_grace = millis();
+    if (!ok || !in.ok() || !in.at_end() || !check_settings(s)) return bad("queue");
+    return record;
+}
+
+std::string HeadRecord::encode() const {
+    std::string bytes;
+    ByteWriter(bytes).varint(next.value);
+    return bytes;
+}
+
+Result<HeadRecord> HeadRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    HeadRecord record;
+    record.next = Sequence(in.varint());
+    if (!in.ok() || !in.at_end()) return bad("head");
+    return record;
+}
+
+std::string BlockIndexRecord::encode() const {
+    std::string out;
+    ByteWriter writer(out);
+    writer.varint(count);
+    writer.varint(bytes);
+    writer.varint(static_cast<std::uint64_t>(commit_time_ms));
+    return out;
+}
+
+Result<BlockIndexRecord> BlockIndexRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    bool ok = true;
+    BlockIndexRecord record;
+    record.count = narrow(in.varint(), ok);
+    record.bytes = narrow(in.varint(), ok);
+    record.commit_time_ms = static_cast<std::int64_t>(in.varint());
+    if (!ok || !in.ok() || !in.at_end() || record.count == 0) return bad("block index");
+    return record;
+}
+
+void write_block_header(std::string& block, const BlockHeader& header) {
+    RD_CHECK(block.size() >= kBlockHeaderBytes);
+    std::memcpy(block.data(), &header.count, 4);
+    std::memcpy(block.data() + 4, &header.flags, 4);
+    std::memcpy(block.data() + 8, &header.commit_time_ms, 8);
+}
+
+Result<BlockView> read_block(std::string_view block) {
+    ByteReader in(block);
+    BlockView view;
+    view.header.count = in.fixed32();
+    view.header.flags = in.fixed32();
+    view.header.commit_time_ms = static_cast<std::int64_t>(in.fixed64());
+    if (!in.ok() || view.header.flags != 0 || !plausible(view.header.count, in)) return bad("block");
+    view.ends.reserve(view.header.count);
+    for (std::uint32_t i = 0; i < view.header.count; ++i) {
+        if (in.u8() != static_cast<std::uint8_t>(kMessageTag)) return bad("block");
+        in.string();
+        view.ends.push_back(static_cast<std::uint32_t>(in.position() - block.data()));
+    }
+    if (!in.ok() || !in.at_end()) return bad("block");
+    return view;
+}
+
+std::string BlockStateRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.varint(done.size());
+    std::uint32_t at = 0;
+    for (const auto& [first, end] : done) {
+        out.varint(first - at);
+        out.varint(end - first);
+        at = end;
+    }
+    out.varint(runs.size());
+    for (const RunRecord& run : runs) {
+        out.varint(run.first);
+        out.varint(run.count);
+        out.varint(run.lease);
+        out.varint(run.attempts);
+        out.varint(run.releases);
+        out.varint(run.losses);
+        out.varint(run.epoch);
+        out.varint(static_cast<std::uint64_t>(run.lease_end_ms));
+        out.string(run.consumer);
+    }
+    return bytes;
+}
+
+Result<BlockStateRecord> BlockStateRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    bool ok = true;
+    BlockStateRecord record;
+    const std::uint64_t ranges = in.varint();
+    if (!plausible(ranges, in)) return bad("block state");
+    std::uint64_t at = 0;
+    for (std::uint64_t i = 0; i < ranges && in.ok() && ok; ++i) {
+        const std::uint32_t first = narrow(at + in.varint(), ok);
+        const std::uint32_t end = narrow(std::uint64_t{first} + in.varint(), ok);
+        record.done.emplace_back(first, end);
+        at = end;
+    }
+    const std::uint64_t runs = in.varint();
+    if (!plausible(runs, in)) return bad("block state");
+    for (std::uint64_t i = 0; i < runs && in.ok() && ok; ++i) {
+        RunRecord run;
+        run.first = narrow(in.varint(), ok);
+        run.count = narrow(in.varint(), ok);
+        run.lease = narrow(in.varint(), ok);
+        run.attempts = narrow(in.varint(), ok);
+        run.releases = narrow(in.varint(), ok);
+        run.losses = narrow(in.varint(), ok);
+        run.epoch = in.varint();
+        run.lease_end_ms = static_cast<std::int64_t>(in.varint());
+        run.consumer = in.string();
+        record.runs.push_back(std::move(run));
+    }
+    if (!ok || !in.ok() || !in.at_end()) return bad("block state");
+    return record;
+}
+
+std::string_view death_reason_name(DeathReason reason) {
+    switch (reason) {
+        case DeathReason::kNone: return "none";
+        case DeathReason::kMaxAttempts: return "max_attempts";
+        case DeathReason::kMaxReleases: return "max_releases";
+        case DeathReason::kRejected: return "rejected";
+    }
+    return "unknown";
+}
+
+std::string ReturnedRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.varint(attempts);
+    out.varint(lease);
+    out.varint(releases);
+    out.varint(losses);
+    out.varint(static_cast<std::uint64_t>(visible_at_ms));
+    out.varint(static_cast<std::uint64_t>(dying));
+    out.string(last_error);
+    out.string(last_consumer);
+    return bytes;
+}
+
+Result<ReturnedRecord> ReturnedRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    bool ok = true;
+    ReturnedRecord record;
+    record.attempts = narrow(in.varint(), ok);
+    record.lease = narrow(in.varint(), ok);
+    record.releases = narrow(in.varint(), ok);
+    record.losses = narrow(in.varint(), ok);
+    record.visible_at_ms = static_cast<std::int64_t>(in.varint());
+    record.dying = to_reason(in.varint(), ok);
+    record.last_error = in.string();
+    record.last_consumer = in.string();
+    if (!ok || !in.ok() || !in.at_end()) return bad("returned message");
+    return record;
+}
+
+std::string DeadRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.varint(static_cast<std::uint64_t>(commit_time_ms));
+    out.varint(attempts);
+    out.varint(lease);
+    out.varint(redrives);
+    out.varint(deaths.size());
+    for (const Death& death : deaths) {
+        out.varint(static_cast<std::uint64_t>(death.time_ms));
+        out.varint(static_cast<std::uint64_t>(death.reason));
+        out.varint(death.attempt);
+        out.string(death.consumer);
+        out.string(death.error);
+    }
+    out.string(message);
+    return bytes;
+}
+
+Result<DeadRecord> DeadRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    bool ok = true;
+    DeadRecord record;
+    record.commit_time_ms = static_cast<std::int64_t>(in.varint());
+    record.attempts = narrow(in.varint(), ok);
+    record.lease = narrow(in.varint(), ok);
+    record.redrives = narrow(in.varint(), ok);
+    const std::uint64_t deaths = in.varint();
+    if (!plausible(deaths, in)) return bad("dead letter");
+    for (std::uint64_t i = 0; i < deaths && in.ok() && ok; ++i) {
+        Death death;
+        death.time_ms = static_cast<std::int64_t>(in.varint());
+        death.reason = to_reason(in.varint(), ok);
+        death.attempt = narrow(in.varint(), ok);
+        death.consumer = in.string();
+        death.error = in.string();
+        record.deaths.push_back(std::move(death));
+    }
+    record.message = in.string();
+    if (!ok || !in.ok() || !in.at_end()) return bad("dead letter");
+    return record;
+}
+
+std::string ProducerRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.varint(epoch);
+    out.varint(floor);
+    out.varint(static_cast<std::uint64_t>(last_used_ms));
+    out.varint(answers.size());
+    for (const AnswerRange& answer : answers) {
+        out.varint(answer.first);
+        out.varint(answer.count);
+        out.varint(answer.queue.value);
+        out.varint(answer.sequence.value);
+        out.varint(static_cast<std::uint64_t>(answer.commit_time_ms));
+    }
+    return bytes;
+}
+
+Result<ProducerRecord> ProducerRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    bool ok = true;
+    ProducerRecord record;
+    record.epoch = in.varint();
+    record.floor = in.varint();
+    record.last_used_ms = static_cast<std::int64_t>(in.varint());
+    const std::uint64_t answers = in.varint();
+    if (!plausible(answers, in)) return bad("producer");
+    for (std::uint64_t i = 0; i < answers && in.ok() && ok; ++i) {
+        AnswerRange answer;
+        answer.first = in.varint();
+        answer.count = narrow(in.varint(), ok);
+        answer.queue = QueueId(narrow(in.varint(), ok));
+        answer.sequence = Sequence(in.varint());
+        answer.commit_time_ms = static_cast<std::int64_t>(in.varint());
+        record.answers.push_back(answer);
+    }
+    if (!ok || !in.ok() || !in.at_end()) return bad("producer");
+    return record;
+}
+
+}  // namespace rockdove::storage

@@ -1,0 +1,141 @@
+// The payloads of all records but "meta": plain structs, to bytes and back. Pure functions; storage/FORMAT.md shows
+// the layouts. decode() takes bytes from a disk: any input is answered by a value or an Error (kInternal), never more.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/base/clock.h"
+#include "protocol/base/ids.h"
+#include "protocol/base/queue_settings.h"
+
+namespace rockdove::storage {
+
+struct NamespaceRecord {
+    NamespaceId id;
+    std::string encode() const;
+    static Result<NamespaceRecord> decode(std::string_view bytes);
+};
+
+struct QueueRecord {
+    std::string name;
+    QueueSettings settings;
+    bool paused = false;
+    std::int64_t created_ms = 0;
+    std::string encode() const;
+    static Result<QueueRecord> decode(std::string_view bytes);
+};
+
+struct HeadRecord {
+    Sequence next;
+    std::string encode() const;
+    static Result<HeadRecord> decode(std::string_view bytes);
+};
+
+struct BlockIndexRecord {
+    std::uint32_t count = 0;
+    std::uint32_t bytes = 0;         // of the messages, without the block's header
+    std::int64_t commit_time_ms = 0;
+    std::string encode() const;
+    static Result<BlockIndexRecord> decode(std::string_view bytes);
+};
+
+// A block: a header of kBlockHeaderBytes, then `count` messages as (0x7A, varint length, bytes): field 15 of a protobuf
+// message, so that a run of messages is the same bytes in Publish, on disk and in Deliver.
+inline constexpr std::size_t kBlockHeaderBytes = 16;
+inline constexpr char kMessageTag = 0x7A;
+struct BlockHeader {
+    std::uint32_t count = 0;
+    std::uint32_t flags = 0;         // 0 so far
+    std::int64_t commit_time_ms = 0;
+};
+// Overwrites the first kBlockHeaderBytes of `block`.
+void write_block_header(std::string& block, const BlockHeader& header);
+struct BlockView {
+    BlockHeader header;
+    std::vector<std::uint32_t> ends;  // end of each message record, counted from the start of the block
+};
+Result<BlockView> read_block(std::string_view block);
+
+// Messages [first, first + count) of a block, started together.
+struct RunRecord {
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+    std::uint32_t lease = 0;         // number of the lease: how often the message was delivered
+    std::uint32_t attempts = 0;
+    std::uint32_t releases = 0;
+    std::uint32_t losses = 0;        // how often its consumer was lost
+    std::uint64_t epoch = 0;
+    std::int64_t lease_end_ms = 0;
+    std::string consumer;
+    friend bool operator==(const RunRecord&, const RunRecord&) = default;
+};
+struct BlockStateRecord {
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> done;  // [first, end) of settled messages, ascending
+    std::vector<RunRecord> runs;
+    std::string encode() const;
+    static Result<BlockStateRecord> decode(std::string_view bytes);
+};
+
+enum class DeathReason : std::uint8_t {
+    kNone = 0,
+    kMaxAttempts = 1,
+    kMaxReleases = 2,
+    kRejected = 3,
+};
+std::string_view death_reason_name(DeathReason reason);  // "max_attempts"
+
+struct ReturnedRecord {
+    std::uint32_t attempts = 0;
+    std::uint32_t lease = 0;
+    std::uint32_t releases = 0;
+    std::uint32_t losses = 0;
+    std::int64_t visible_at_ms = 0;
+    DeathReason dying = DeathReason::kNone;  // decided, but its body is still to be moved to the dead letters
+    std::string last_error;
+    std::string last_consumer;
+    friend bool operator==(const ReturnedRecord&, const ReturnedRecord&) = default;
+    std::string encode() const;
+    static Result<ReturnedRecord> decode(std::string_view bytes);
+};
+
+struct Death {
+    std::int64_t time_ms = 0;
+    DeathReason reason = DeathReason::kNone;
+    std::uint32_t attempt = 0;
+    std::string consumer;
+    std::string error;
+    friend bool operator==(const Death&, const Death&) = default;
+};
+struct DeadRecord {
+    std::int64_t commit_time_ms = 0;
+    std::uint32_t attempts = 0;
+    std::uint32_t lease = 0;
+    std::uint32_t redrives = 0;
+    std::vector<Death> deaths;       // oldest first
+    std::string message;             // as the publisher encoded it
+    std::string encode() const;
+    static Result<DeadRecord> decode(std::string_view bytes);
+};
+
+// What was answered to producer sequences [first, first + count).
+struct AnswerRange {
+    std::uint64_t first = 0;
+    std::uint32_t count = 0;
+    QueueId queue;
+    Sequence sequence;               // of the first
+    std::int64_t commit_time_ms = 0;
+    friend bool operator==(const AnswerRange&, const AnswerRange&) = default;
+};
+struct ProducerRecord {
+    std::uint64_t epoch = 0;
+    std::uint64_t floor = 0;         // answers below this sequence are forgotten
+    std::int64_t last_used_ms = 0;
+    std::vector<AnswerRange> answers;
+    std::string encode() const;
+    static Result<ProducerRecord> decode(std::string_view bytes);
+};
+
+}  // namespace rockdove::storage

@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace rockdove {
+namespace rockdove::base {
 
 namespace {
 
@@ -34,4 +34,4 @@ Result<void> check_name(std::string_view what, std::string_view name) {
     return {};
 }
 
-}  // namespace rockdove
+}  // namespace rockdove::base

@@ -6,11 +6,11 @@
 
 #include "protocol/base/result.h"
 
-namespace rockdove {
+namespace rockdove::base {
 
 inline constexpr std::size_t kMaxNameBytes = 128;
 
 // `what` goes into the text: "queue name", "namespace". Error: kInvalid.
 Result<void> check_name(std::string_view what, std::string_view name);
 
-}  // namespace rockdove
+}  // namespace rockdove::base

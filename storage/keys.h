@@ -31,10 +31,10 @@ inline constexpr std::uint8_t kDefaultPriority = 4;
 struct KeyView {
     NamespaceId ns;
     Tag tag = Tag::kMeta;
-    QueueId queue;             // all but kMeta, kNamespace, kProducer
-    std::uint8_t priority = 0; // kBlock, kBlockIndex, kBlockState
-    Sequence sequence;         // kBlock, kBlockIndex, kBlockState (first of the block); kReturned, kDead
-    std::string_view name;     // kNamespace, kProducer
+    QueueId queue;              // all but kMeta, kNamespace, kProducer
+    std::uint8_t priority = 0;  // kBlock, kBlockIndex, kBlockState
+    Sequence sequence;          // kBlock, kBlockIndex, kBlockState (first of the block); kReturned, kDead
+    std::string_view name;      // kNamespace, kProducer
 };
 
 std::string meta_key();

@@ -218,10 +218,14 @@ Result<BlockStateRecord> BlockStateRecord::decode(std::string_view bytes) {
 
 std::string_view death_reason_name(DeathReason reason) {
     switch (reason) {
-        case DeathReason::kNone: return "none";
-        case DeathReason::kMaxAttempts: return "max_attempts";
-        case DeathReason::kMaxReleases: return "max_releases";
-        case DeathReason::kRejected: return "rejected";
+        case DeathReason::kNone:
+            return "none";
+        case DeathReason::kMaxAttempts:
+            return "max_attempts";
+        case DeathReason::kMaxReleases:
+            return "max_releases";
+        case DeathReason::kRejected:
+            return "rejected";
     }
     return "unknown";
 }

@@ -36,7 +36,7 @@ struct HeadRecord {
 
 struct BlockIndexRecord {
     std::uint32_t count = 0;
-    std::uint32_t bytes = 0;         // of the messages, without the block's header
+    std::uint32_t bytes = 0;  // of the messages, without the block's header
     std::int64_t commit_time_ms = 0;
     std::string encode() const;
     static Result<BlockIndexRecord> decode(std::string_view bytes);
@@ -48,7 +48,7 @@ inline constexpr std::size_t kBlockHeaderBytes = 16;
 inline constexpr char kMessageTag = 0x7A;
 struct BlockHeader {
     std::uint32_t count = 0;
-    std::uint32_t flags = 0;         // 0 so far
+    std::uint32_t flags = 0;  // 0 so far
     std::int64_t commit_time_ms = 0;
 };
 // Overwrites the first kBlockHeaderBytes of `block`.
@@ -63,10 +63,10 @@ Result<BlockView> read_block(std::string_view block);
 struct RunRecord {
     std::uint32_t first = 0;
     std::uint32_t count = 0;
-    std::uint32_t lease = 0;         // number of the lease: how often the message was delivered
+    std::uint32_t lease = 0;  // number of the lease: how often the message was delivered
     std::uint32_t attempts = 0;
     std::uint32_t releases = 0;
-    std::uint32_t losses = 0;        // how often its consumer was lost
+    std::uint32_t losses = 0;  // how often its consumer was lost
     std::uint64_t epoch = 0;
     std::int64_t lease_end_ms = 0;
     std::string consumer;
@@ -114,8 +114,8 @@ struct DeadRecord {
     std::uint32_t attempts = 0;
     std::uint32_t lease = 0;
     std::uint32_t redrives = 0;
-    std::vector<Death> deaths;       // oldest first
-    std::string message;             // as the publisher encoded it
+    std::vector<Death> deaths;  // oldest first
+    std::string message;        // as the publisher encoded it
     std::string encode() const;
     static Result<DeadRecord> decode(std::string_view bytes);
 };
@@ -125,13 +125,13 @@ struct AnswerRange {
     std::uint64_t first = 0;
     std::uint32_t count = 0;
     QueueId queue;
-    Sequence sequence;               // of the first
+    Sequence sequence;  // of the first
     std::int64_t commit_time_ms = 0;
     friend bool operator==(const AnswerRange&, const AnswerRange&) = default;
 };
 struct ProducerRecord {
     std::uint64_t epoch = 0;
-    std::uint64_t floor = 0;         // answers below this sequence are forgotten
+    std::uint64_t floor = 0;  // answers below this sequence are forgotten
     std::int64_t last_used_ms = 0;
     std::vector<AnswerRange> answers;
     std::string encode() const;

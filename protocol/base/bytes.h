@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace rockdove {
+namespace rockdove::base {
 
 static_assert(std::endian::native == std::endian::little, "fixed-width fields are copied as they are");
 
@@ -117,4 +117,4 @@ private:
     bool ok_ = true;
 };
 
-}  // namespace rockdove
+}  // namespace rockdove::base

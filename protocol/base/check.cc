@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace rockdove {
+namespace rockdove::base {
 
 void check_failed(const char* condition, const char* file, int line) {
     std::fprintf(stderr, "level=\"critical\" msg=\"invariant broken\" check=\"%s\" at=\"%s:%d\"\n", condition, file,
@@ -12,4 +12,4 @@ void check_failed(const char* condition, const char* file, int line) {
     std::abort();
 }
 
-}  // namespace rockdove
+}  // namespace rockdove::base

@@ -2,9 +2,9 @@
 // for input that comes from a client or a disk (STYLE: errors are values).
 #pragma once
 
-namespace rockdove {
+namespace rockdove::base {
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
-}  // namespace rockdove
+}  // namespace rockdove::base
 
 #define RD_CHECK(condition) \
-    (static_cast<bool>(condition) ? void(0) : ::rockdove::check_failed(#condition, __FILE__, __LINE__))
+    (static_cast<bool>(condition) ? void(0) : ::rockdove::base::check_failed(#condition, __FILE__, __LINE__))

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
-namespace rockdove {
+namespace rockdove::base {
 
 using Millis = std::chrono::milliseconds;
 using TimePoint = std::chrono::sys_time<Millis>;
@@ -13,4 +13,4 @@ using TimePoint = std::chrono::sys_time<Millis>;
 inline std::int64_t to_unix_ms(TimePoint time) { return time.time_since_epoch().count(); }
 inline TimePoint from_unix_ms(std::int64_t ms) { return TimePoint(Millis(ms)); }
 
-}  // namespace rockdove
+}  // namespace rockdove::base

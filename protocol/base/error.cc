@@ -2,7 +2,7 @@
 
 #include <array>
 
-namespace rockdove {
+namespace rockdove::base {
 
 namespace {
 
@@ -42,4 +42,4 @@ std::string_view error_name(ErrorCode code) { return entry(code).name; }
 
 bool error_retryable(ErrorCode code) { return entry(code).retryable; }
 
-}  // namespace rockdove
+}  // namespace rockdove::base

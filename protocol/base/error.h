@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace rockdove {
+namespace rockdove::base {
 
 // Values are the wire's (protocol/proto/rockdove/v1/message.proto); a unit test keeps the two equal.
 enum class ErrorCode : std::uint8_t {
@@ -60,4 +60,17 @@ struct [[nodiscard]] Error {
     bool closes = false;                       // a protocol error after which the connection is closed
 };
 
-}  // namespace rockdove
+}  // namespace rockdove::base
+
+// The broker's namespaces speak this vocabulary without a prefix. rockdove itself does not: the client library's
+// public rockdove::Error, ErrorCode and Durability live there, so client and tools write base::Error.
+// clang-format off
+namespace rockdove::storage { using namespace base; }
+namespace rockdove::metrics { using namespace base; }
+namespace rockdove::core { using namespace base; }
+namespace rockdove::runtime { using namespace base; }
+namespace rockdove::net { using namespace base; }
+namespace rockdove::admin { using namespace base; }
+namespace rockdove::app { using namespace base; }
+namespace rockdove::protocol { using namespace base; }
+// clang-format on

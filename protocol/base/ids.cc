@@ -2,7 +2,7 @@
 
 #include <array>
 
-namespace rockdove {
+namespace rockdove::base {
 
 namespace {
 
@@ -87,4 +87,4 @@ Result<MessageId> parse_message_id(std::string_view text) {
     return id;
 }
 
-}  // namespace rockdove
+}  // namespace rockdove::base

@@ -9,7 +9,7 @@
 
 #include "protocol/base/result.h"
 
-namespace rockdove {
+namespace rockdove::base {
 
 // An integer that does not mix with others. Tag is any type, never defined.
 template <class Tag, class Int>
@@ -57,9 +57,9 @@ std::string format_message_id(const MessageId& id);
 // Accepts lower case, and o, i, l for 0, 1, 1. Error: kInvalid.
 Result<MessageId> parse_message_id(std::string_view text);
 
-}  // namespace rockdove
+}  // namespace rockdove::base
 
 template <class Tag, class Int>
-struct std::hash<rockdove::Id<Tag, Int>> {
-    std::size_t operator()(rockdove::Id<Tag, Int> id) const noexcept { return std::hash<Int>{}(id.value); }
+struct std::hash<rockdove::base::Id<Tag, Int>> {
+    std::size_t operator()(rockdove::base::Id<Tag, Int> id) const noexcept { return std::hash<Int>{}(id.value); }
 };

@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace rockdove {
+namespace rockdove::base {
 
 namespace {
 
@@ -11,8 +11,8 @@ constexpr Millis kDay{86'400'000};
 template <class T>
 Result<void> in_range(const char* name, T value, T low, T high) {
     if (value >= low && value <= high) return {};
-    return Error(ErrorCode::kInvalid, std::string(name) + " = " + std::to_string(value) + " is out of range: " +
-                                          std::to_string(low) + " to " + std::to_string(high));
+    return Error(ErrorCode::kInvalid, std::string(name) + " = " + std::to_string(value) +
+                                          " is out of range: " + std::to_string(low) + " to " + std::to_string(high));
 }
 
 Result<void> in_range_ms(const char* name, Millis value, Millis low, Millis high) {
@@ -43,4 +43,4 @@ Result<void> check_settings(const QueueSettings& s) {
     return {};
 }
 
-}  // namespace rockdove
+}  // namespace rockdove::base

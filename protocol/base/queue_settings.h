@@ -6,7 +6,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/result.h"
 
-namespace rockdove {
+namespace rockdove::base {
 
 // Values are the wire's and the disk's.
 enum class Durability : std::uint8_t {
@@ -17,18 +17,18 @@ enum class Durability : std::uint8_t {
 
 struct QueueSettings {
     Durability durability = Durability::kSync;
-    Millis lease{30'000};                    // 100 ms .. 24 h
-    std::uint32_t max_attempts = 5;          // 1 .. 1000; 1: never retried (S-1)
-    std::uint32_t max_releases = 100;        // 0 .. 1,000,000 (S-1)
-    Millis backoff_first{1'000};             // 0 .. 7 d (S-2)
-    double backoff_factor = 2.0;             // 1 .. 100
-    Millis backoff_longest{600'000};         // 0 .. 7 d, at least backoff_first
-    double backoff_jitter = 0.1;             // 0 .. 1, a share of the wait
-    Millis max_retry_delay{86'400'000};      // bounds `after` of a retry or release; 0 .. 365 d
-    std::uint64_t max_messages = 0;          // all but the dead; 0: unlimited
-    std::uint64_t max_bytes = 0;             // 0: unlimited; a memory queue gets kMemoryQueueBytes
-    std::uint64_t dead_max = 100'000;        // 1 .. 10,000,000; the oldest is evicted and counted (L-2)
-    Millis reconnect_grace{5'000};           // 0 .. 10 min
+    Millis lease{30'000};                // 100 ms .. 24 h
+    std::uint32_t max_attempts = 5;      // 1 .. 1000; 1: never retried (S-1)
+    std::uint32_t max_releases = 100;    // 0 .. 1,000,000 (S-1)
+    Millis backoff_first{1'000};         // 0 .. 7 d (S-2)
+    double backoff_factor = 2.0;         // 1 .. 100
+    Millis backoff_longest{600'000};     // 0 .. 7 d, at least backoff_first
+    double backoff_jitter = 0.1;         // 0 .. 1, a share of the wait
+    Millis max_retry_delay{86'400'000};  // bounds `after` of a retry or release; 0 .. 365 d
+    std::uint64_t max_messages = 0;      // all but the dead; 0: unlimited
+    std::uint64_t max_bytes = 0;         // 0: unlimited; a memory queue gets kMemoryQueueBytes
+    std::uint64_t dead_max = 100'000;    // 1 .. 10,000,000; the oldest is evicted and counted (L-2)
+    Millis reconnect_grace{5'000};       // 0 .. 10 min
 
     friend bool operator==(const QueueSettings&, const QueueSettings&) = default;
 };
@@ -39,4 +39,4 @@ inline constexpr std::uint64_t kMemoryQueueBytes = 64ULL << 20;
 // Checks every range above. Error: kInvalid, naming setting, value and range.
 Result<void> check_settings(const QueueSettings& settings);
 
-}  // namespace rockdove
+}  // namespace rockdove::base

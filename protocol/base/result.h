@@ -12,7 +12,7 @@
 #include "protocol/base/check.h"
 #include "protocol/base/error.h"
 
-namespace rockdove {
+namespace rockdove::base {
 
 template <class T>
 class [[nodiscard]] Result {
@@ -65,4 +65,4 @@ private:
     std::optional<Error> error_;
 };
 
-}  // namespace rockdove
+}  // namespace rockdove::base

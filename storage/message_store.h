@@ -80,6 +80,7 @@ public:
     virtual CommitResult tick() = 0;
 
     // Visits records with begin <= key < end in key order, of one consistent state, until the visitor says false.
+    // The record "meta" is the store's own: it is not visited, and no write set may touch it.
     virtual Result<void> scan(std::string_view begin, std::string_view end,
                               const std::function<bool(const RecordView&)>& visit) = 0;
     // Empty if there is no such key. A damaged record is an error (kInternal).

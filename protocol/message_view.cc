@@ -1,0 +1,175 @@
+#include "protocol/message_view.h"
+
+#include <string>
+
+#include "protocol/limits.h"
+#include "protocol/wire.h"
+
+namespace rockdove::protocol {
+
+namespace {
+
+// Field numbers of Message (message.proto).
+enum : std::uint32_t {
+    kBody = 1,
+    kHeaders = 2,
+    kContentType = 3,
+    kTracestate = 8,
+    kPriority = 9,
+    kKey = 10,
+    kDedupId = 11,
+    kDelay = 12,
+    kMaxAttempts = 17,
+};
+
+constexpr std::uint64_t kDefaultPriority = 4;
+constexpr char kRecordTag = 0x7A;  // Publish.messages: field 15, length-delimited
+
+Error invalid(std::string text) { return {ErrorCode::kInvalid, std::move(text)}; }
+
+const char* name_of(std::uint32_t number) {
+    static constexpr const char* kNames[] = {"",           "body",           "headers",   "content_type", "subject",
+                                             "correlation_id", "reply_to", "traceparent", "tracestate", "priority",
+                                             "key",        "dedup_id",       "delay_ms",  "not_before_ms", "ttl_ms",
+                                             "expires_at_ms", "deadline_ms", "max_attempts"};
+    return number < std::size(kNames) ? kNames[number] : "?";
+}
+
+Result<void> check_header(std::string_view encoded, std::size_t& total) {
+    FieldReader in(encoded);
+    std::string_view name;
+    std::size_t value_bytes = 0;
+    while (in.next()) {
+        const Field& field = in.field();
+        if (field.type != WireType::kBytes) continue;
+        if (field.number == 1) name = field.bytes;
+        if (field.number == 2) value_bytes = field.bytes.size();
+    }
+    if (!in.ok()) return Error(ErrorCode::kProtocol, "a header that is not a protobuf message");
+    if (name.empty() || name.size() > kMaxHeaderName) {
+        return invalid("a header name has " + std::to_string(name.size()) + " bytes; 1 to " +
+                       std::to_string(kMaxHeaderName) + " are allowed");
+    }
+    for (const char c : name) {
+        if (static_cast<unsigned char>(c) < 0x20) return invalid("a header name has a control character");
+    }
+    total += name.size() + value_bytes;
+    return {};
+}
+
+Error unsupported(std::uint32_t number) {
+    return {ErrorCode::kUnsupported, std::string("this broker does not support the message property ") +
+                                         name_of(number) + " yet; send the message without it"};
+}
+
+}  // namespace
+
+Result<void> check_message(std::string_view encoded) {
+    FieldReader in(encoded);
+    std::uint32_t headers = 0;
+    std::size_t header_bytes = 0;
+    while (in.next()) {
+        const Field& field = in.field();
+        switch (field.number) {
+            case kBody:
+                break;
+            case kHeaders:
+                if (field.type != WireType::kBytes) break;
+                if (++headers > kMaxHeaders) {
+                    return invalid("more than " + std::to_string(kMaxHeaders) + " headers");
+                }
+                if (Result<void> ok = check_header(field.bytes, header_bytes); !ok) return ok;
+                if (header_bytes > kMaxHeaderBytes) {
+                    return invalid("headers of more than " + std::to_string(kMaxHeaderBytes) + " bytes");
+                }
+                break;
+            case kPriority:
+                if (field.type != WireType::kVarint) break;
+                if (field.value > 9) {
+                    return invalid("priority " + std::to_string(field.value) + " is out of range: 0 to 9");
+                }
+                if (field.value != kDefaultPriority) return unsupported(field.number);
+                break;
+            default:
+                if (field.number >= kContentType && field.number <= kTracestate) {
+                    if (field.bytes.size() > kMaxPropertyBytes) {
+                        return invalid(std::string(name_of(field.number)) + " has more than " +
+                                       std::to_string(kMaxPropertyBytes) + " bytes");
+                    }
+                } else if (field.number >= kKey && field.number <= kMaxAttempts) {
+                    const bool set = field.type == WireType::kBytes ? !field.bytes.empty() : field.value != 0;
+                    if (set) return unsupported(field.number);
+                }
+        }
+    }
+    if (!in.ok()) return Error(ErrorCode::kProtocol, "a message that is not a protobuf message");
+    return {};
+}
+
+Result<void> read_publish(std::string_view body, std::size_t max_message, PublishView& out) {
+    out.queue = {};
+    out.topic = {};
+    out.producer_seq = 0;
+    out.oldest_unconfirmed = 0;
+    out.records = {};
+    out.gathered.clear();
+    out.ends.clear();
+
+    const auto at_index = [&out](const Error& error) {
+        return Error(error.code, "message " + std::to_string(out.ends.size()) + " of this publish: " + error.text);
+    };
+    const char* run_start = nullptr;  // records that stand together so far
+    const char* run_end = nullptr;
+    base::ByteReader in(body);
+    while (!in.at_end()) {
+        const char* start = in.position();
+        const std::uint64_t tag = in.varint();
+        if (tag == static_cast<std::uint8_t>(kRecordTag)) {
+            const std::string_view message = in.string();
+            if (!in.ok()) break;
+            if (message.size() > max_message) {
+                return at_index({ErrorCode::kTooLarge, std::to_string(message.size()) + " bytes; at most " +
+                                                           std::to_string(max_message) + " are allowed"});
+            }
+            if (out.ends.size() == kMaxMessagesPerFrame) {
+                return invalid("more than " + std::to_string(kMaxMessagesPerFrame) + " messages in one publish");
+            }
+            if (Result<void> ok = check_message(message); !ok) return at_index(ok.error());
+            if (run_start != nullptr && run_end != start) {  // fields in between: copy the records together
+                if (out.gathered.empty()) out.gathered.assign(run_start, static_cast<std::size_t>(run_end - run_start));
+            }
+            if (run_start == nullptr) run_start = start;
+            if (!out.gathered.empty()) out.gathered.append(start, static_cast<std::size_t>(in.position() - start));
+            run_end = in.position();
+            const std::size_t size =
+                out.gathered.empty() ? static_cast<std::size_t>(run_end - run_start) : out.gathered.size();
+            out.ends.push_back(static_cast<std::uint32_t>(size));
+            continue;
+        }
+        if (!in.ok() || tag > UINT32_MAX || tag >> 3 == 0) return Error(ErrorCode::kProtocol, "a malformed publish");
+        switch (static_cast<WireType>(tag & 7)) {
+            case WireType::kVarint: {
+                const std::uint64_t value = in.varint();
+                if (tag >> 3 == 3) out.producer_seq = value;
+                if (tag >> 3 == 4) out.oldest_unconfirmed = value;
+                break;
+            }
+            case WireType::kBytes: {
+                const std::string_view value = in.string();
+                if (tag >> 3 == 1) out.queue = value;
+                if (tag >> 3 == 2) out.topic = value;
+                break;
+            }
+            case WireType::kFixed64: in.fixed64(); break;
+            case WireType::kFixed32: in.fixed32(); break;
+            default: return Error(ErrorCode::kProtocol, "a malformed publish");
+        }
+    }
+    if (!in.ok()) return Error(ErrorCode::kProtocol, "a publish that ends in the middle of a field");
+    if (out.ends.empty()) return invalid("a publish without messages");
+    out.records = out.gathered.empty() ? std::string_view(run_start, static_cast<std::size_t>(run_end - run_start))
+                                       : std::string_view(out.gathered);
+    return {};
+}
+
+}  // namespace rockdove::protocol

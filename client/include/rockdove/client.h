@@ -1,0 +1,437 @@
+// Rockdove's C++ client: send jobs to queues, receive them with workers. Needs the standard library only.
+//
+//     rockdove::Client dove{"rockdove://localhost"};
+//     dove.send("emails", "hello");                       // returns when the broker has stored it
+//
+// Four rules hold throughout:
+// - Errors: blocking calls and futures throw rockdove::Error and nothing else (std::bad_alloc aside). Ask it first:
+//   e.code() == Advice::kTryAgain?
+// - Time: every wait has a bound. Connecting 5 s, an operation 30 s, closing 5 s; ClientOptions changes them.
+// - Threads: Client and Worker may be used by any thread; Message, Job and Receiver by one at a time. Handlers run on
+// the
+//   client's handler threads. on_state callbacks and stop callbacks run on its I/O thread, where a blocking call throws
+//   kWouldDeadlock. The library holds no lock while it calls you.
+// - Loss: nothing is lost silently. Destructors flush, and what could not be confirmed fails its own future.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#if defined(__GNUC__)
+#define ROCKDOVE_API __attribute__((visibility("default")))
+#else
+#define ROCKDOVE_API
+#endif
+
+namespace rockdove {
+
+using Clock = std::chrono::system_clock;
+using Millis = std::chrono::milliseconds;
+
+namespace detail {
+struct Access;  // lets the library's sources into private parts
+struct Settings;
+struct Delivery;
+class Core;
+class Consumer;
+}  // namespace detail
+
+// Causes and advice for each: `rockdove errors show stale_lease`.
+enum class ErrorCode {
+    kUnavailable = 1,  // no broker, or not now; the request had no effect
+    kTimedOut,
+    kOutcomeUnknown,  // sent, and never answered: it may or may not have happened
+    kCancelled,
+    kClosed,  // used after close()
+    kAuthFailed,
+    kForbidden,
+    kNotFound,
+    kAlreadyExists,
+    kConflict,
+    kInvalid,
+    kTooLarge,
+    kFull,  // the queue is full; or, with when_full_fail(), the client's own pending limit is reached
+    kStoreBusy,
+    kRateLimited,
+    kSchemaRejected,
+    kUnroutable,
+    kDedupConflict,
+    kFenced,      // a newer client with the same producer_id has taken over
+    kStaleLease,  // the job is no longer ours: its lease ended, somebody else may have it
+    kNoResponder,
+    kRejected,
+    kResponderLost,
+    kDeadline,
+    kLate,
+    kUnsupported,
+    kWouldDeadlock,
+    kProtocol,
+    kInternal
+};
+
+// What to do about an error. Compares with codes: `if (e.code() == Advice::kTryAgain)`.
+enum class Advice { kTryAgain = 1, kFixFirst, kGiveUp };
+
+enum class Durability { kSync, kAsync, kMemory };
+
+// kClosed is final: after close(), or when the broker refused the client for good (version, login, fencing).
+enum class ConnectionState { kConnecting, kReady, kReconnecting, kDraining, kClosed };
+
+ROCKDOVE_API const std::error_category& error_category() noexcept;
+ROCKDOVE_API const std::error_category& advice_category() noexcept;
+ROCKDOVE_API std::error_code make_error_code(ErrorCode code) noexcept;
+ROCKDOVE_API std::error_condition make_error_condition(Advice advice) noexcept;
+
+// The only exception the library throws. Copying does not throw.
+class ROCKDOVE_API Error : public std::system_error {
+public:
+    Error(std::error_code code, std::string detail);
+    Error(std::error_code code, std::string detail, std::optional<Millis> retry_after, std::string request_id);
+    Error(const Error&) noexcept;
+    Error& operator=(const Error&) noexcept;
+    ~Error() override;
+
+    // Names the queue, the limit, the field.
+    [[nodiscard]] const std::string& detail() const noexcept;
+    // As in the broker's log, "connection-request"; empty if no request was involved.
+    [[nodiscard]] std::string_view request_id() const noexcept;
+    // Not before this has passed; empty: no advice.
+    [[nodiscard]] std::optional<Millis> retry_after() const noexcept;
+
+private:
+    struct Data;
+    std::shared_ptr<const Data> data_;
+};
+
+// A handler throws it to make its job a dead letter now.
+struct ROCKDOVE_API Reject : std::runtime_error {
+    using runtime_error::runtime_error;
+    Reject(const Reject&) noexcept = default;
+    ~Reject() override;
+};
+
+// Where to connect and how to behave. A value: copy it as you like.
+//
+// A URL sets any of it: rockdove://host1:7625,host2:7625/namespace?name=billing&operation_timeout=10s
+// Parts are percent-encoded where needed. Query keys are the setters' names: name, producer_id, connect_timeout,
+// operation_timeout, heartbeat, linger, backoff_longest, pending_messages, pending_bytes, when_full (block|fail),
+// wait_for_broker (true|false), handler_threads; any other is an error. Durations: 250ms, 10s, 2m, 1h.
+// Setters win over the URL. Without URL and endpoint(): the URL in ROCKDOVE_URL, else rockdove://localhost:7625.
+// Errors: kInvalid for what is malformed or out of range; kUnsupported for rockdoves:// and user:password@, since this
+// version has neither TLS nor login and never goes on without.
+class ROCKDOVE_API ClientOptions {
+public:
+    ClientOptions();
+    ClientOptions(std::string_view url);    // NOLINT(google-explicit-constructor)
+    ClientOptions(const char* url);         // NOLINT(google-explicit-constructor)
+    ClientOptions(const std::string& url);  // NOLINT(google-explicit-constructor)
+    ClientOptions(const ClientOptions&);
+    ClientOptions(ClientOptions&&) noexcept;
+    ClientOptions& operator=(const ClientOptions&);
+    ClientOptions& operator=(ClientOptions&&) noexcept;
+    ~ClientOptions();
+
+    ClientOptions& endpoint(std::string host, std::uint16_t port = 7625);  // several: one is chosen at random
+    ClientOptions& name_space(std::string name);                           // "default"
+    ClientOptions& name(std::string name);                                 // for logs and lists, at most 100 characters
+    ClientOptions& producer_id(std::string id);     // random; a newer client with the same one fences the older
+    ClientOptions& connect_timeout(Millis time);    // 5 s: the constructor fails after it
+    ClientOptions& operation_timeout(Millis time);  // 30 s: sends, calls and settles fail after it
+    ClientOptions& heartbeat(Millis longest);       // ping at least this often, if the broker does not ask for more
+    ClientOptions& backoff(Millis first, Millis longest);                   // reconnecting: full jitter, 100 ms to 15 s
+    ClientOptions& pending_limit(std::size_t messages, std::size_t bytes);  // 100,000 and 64 MiB: sent, not answered
+    ClientOptions& when_full_fail(bool fail = true);                        // at the limit: kFull instead of blocking
+    ClientOptions& linger(Millis time);                // 0: wait so long for more messages to share a write
+    ClientOptions& wait_for_broker(bool wait = true);  // the constructor returns at once, connects later
+    ClientOptions& handler_threads(std::size_t most);  // 64: threads start as workers need them
+
+private:
+    friend detail::Access;
+    std::unique_ptr<detail::Settings> settings_;
+};
+
+// What is sent: a body of bytes, and properties. Setters check what needs no broker and throw kInvalid; properties that
+// the broker does not act on yet make it refuse the message with kUnsupported.
+class ROCKDOVE_API Message {
+public:
+    Message() noexcept;
+    Message(std::string body) noexcept : body_(std::move(body)) {}  // NOLINT(google-explicit-constructor)
+    Message(const char* body) : body_(body) {}                      // NOLINT(google-explicit-constructor)
+    Message(const Message&);
+    Message(Message&&) noexcept;
+    Message& operator=(const Message&);
+    Message& operator=(Message&&) noexcept;
+    ~Message();
+
+    Message& header(std::string name, std::string value);  // names may repeat; at most 64, together 16 KiB
+    Message& content_type(std::string type);
+    Message& key(std::string key);  // ordering key
+    Message& subject(std::string subject);
+    Message& priority(int priority);  // 0 to 9, 9 most urgent; 4 if not set
+    Message& delay(Millis delay);     // counts from the commit
+    Message& deliver_at(Clock::time_point time);
+    Message& ttl(Millis ttl);  // counts from the commit, or from when it is due
+    Message& dedup_id(std::string id);
+    Message& correlation_id(std::string id);
+    Message& reply_to(std::string queue);
+    Message& trace(std::string traceparent, std::string tracestate = {});
+    Message& max_attempts(std::uint32_t attempts);
+
+    [[nodiscard]] std::string_view body() const noexcept { return body_; }
+    // The first header of this name. The view lives until the message is changed or gone.
+    [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
+
+private:
+    friend detail::Access;
+    struct Properties;
+    struct ROCKDOVE_API Drop {
+        void operator()(Properties* properties) const noexcept;
+    };
+    Properties& properties();
+
+    std::string body_;
+    std::unique_ptr<Properties, Drop> properties_;  // none for a bare body
+};
+
+// The broker's yes: stored as durably as the queue asks.
+struct Receipt {
+    std::string id;              // for people and commands
+    std::uint64_t sequence = 0;  // in its queue
+    bool duplicate = false;      // was there already: a re-send after a broken connection
+    std::uint64_t room = 0;      // messages until the queue is full; the largest uint64 if it is not bounded
+    Durability durability = Durability::kSync;
+};
+
+// What becomes of a job after its handler.
+class ROCKDOVE_API Outcome {
+public:
+    Outcome();  // ack
+    static Outcome ack();
+    // Counts an attempt. Again after the queue's backoff, or after `after`.
+    static Outcome retry(std::string reason, std::optional<Millis> after = {});
+    // Not the job's fault: no attempt counted.
+    static Outcome release(Millis after = {});
+    // Dead letter now.
+    static Outcome reject(std::string reason);
+
+private:
+    friend detail::Access;
+    int kind_;
+    std::string reason_;
+    std::optional<Millis> after_;
+};
+
+// A delivery in the client's hands, held under a lease which the library renews. Move-only.
+// Settling (ack, retry, release, reject) needs std::move(job), so it happens once. It blocks until the broker's answer.
+// Errors of settling: kStaleLease if the lease was lost; kOutcomeUnknown if the connection broke on the way and the
+// broker, asked again, no longer holds the job. The destructor releases an unsettled job and does not block.
+// Views into a job live as long as it. A job may outlive its Receiver; settling it then fails.
+class ROCKDOVE_API Job {
+public:
+    Job(Job&&) noexcept;
+    Job& operator=(Job&&) noexcept;
+    ~Job();
+
+    [[nodiscard]] const std::string& id() const;
+    [[nodiscard]] std::string_view body() const;
+    [[nodiscard]] std::string_view subject() const;
+    [[nodiscard]] std::string_view content_type() const;
+    [[nodiscard]] std::string_view correlation_id() const;
+    [[nodiscard]] std::string_view reply_to() const;
+    [[nodiscard]] std::string_view key() const;
+    [[nodiscard]] std::string_view traceparent() const;
+    [[nodiscard]] std::string_view tracestate() const;
+    [[nodiscard]] int priority() const;
+    [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
+    [[nodiscard]] std::vector<std::pair<std::string_view, std::string_view>> headers() const;
+    [[nodiscard]] int attempt() const;  // 1 for the first try
+    [[nodiscard]] std::uint64_t sequence() const;
+    [[nodiscard]] Clock::time_point commit_time() const;
+    [[nodiscard]] const std::string& queue() const;
+    // A fencing token, (epoch, lease): as a pair it grows with every delivery of the message.
+    [[nodiscard]] std::pair<std::uint64_t, std::uint32_t> fence() const;
+    // Stops when the lease is lost, `longest` is over, or the worker or client stops.
+    [[nodiscard]] std::stop_token stop_token() const;
+
+    void ack() &&;
+    void retry(std::string reason, std::optional<Millis> after = {}) &&;
+    void release(Millis after = {}) &&;
+    void reject(std::string reason) &&;
+    // The lease ends so long from now, unless it is renewed; also allows the job to run that long. Blocks.
+    void extend(Millis time);
+
+private:
+    friend detail::Access;
+    Job(std::shared_ptr<detail::Consumer> consumer, std::shared_ptr<detail::Delivery> delivery) noexcept;
+
+    std::shared_ptr<detail::Consumer> consumer_;
+    std::shared_ptr<detail::Delivery> delivery_;
+};
+
+// Called once for each job. Returning settles the job (unless the handler did); Reject rejects it; any other exception
+// is a retry with its what() as the reason.
+using Handler = std::function<Outcome(Job&)>;
+
+// How jobs are received, by a Worker or a Receiver.
+class ROCKDOVE_API WorkerOptions {
+public:
+    WorkerOptions();
+
+    WorkerOptions& concurrency(std::size_t handlers);    // 1: handlers at a time; 1 to 1,024. A Receiver ignores it
+    WorkerOptions& prefetch(std::uint32_t jobs);         // most unsettled jobs, 1 to 65,535; 0: twice the concurrency
+    WorkerOptions& prefetch_bytes(std::uint64_t bytes);  // 0: no limit
+    WorkerOptions& lease(Millis lease);                  // 0: the queue's. Renewed while the job is in hand
+    WorkerOptions& longest(Millis time);      // 1 h: so long the lease is renewed, counted from the handler's start
+    WorkerOptions& stop_within(Millis time);  // 10 s: how long stop() waits for handlers
+    WorkerOptions& name(std::string name);    // unique in its queue; made up from the client's if not set
+
+private:
+    friend detail::Access;
+    std::size_t concurrency_ = 1;
+    std::uint32_t prefetch_ = 0;
+    std::uint64_t prefetch_bytes_ = 0;
+    Millis lease_{0};
+    Millis longest_{std::chrono::hours{1}};
+    Millis stop_within_{10'000};
+    std::string name_;
+};
+static_assert(!std::is_aggregate_v<WorkerOptions>);
+
+// Runs a handler for the jobs of a queue, until stopped. Comes back by itself when the connection was lost.
+// Any thread may call it. The destructor is stop(). May be destroyed by its own handler.
+class ROCKDOVE_API Worker {
+public:
+    Worker(Worker&&) noexcept;
+    Worker& operator=(Worker&&) noexcept;
+    ~Worker();
+
+    // No new handlers; jobs not yet started go back to the queue at once. Does not block.
+    void pause();
+    void resume();
+    // No new jobs, stop tokens fire; waits up to stop_within for handlers, then gives back what is left. A handler that
+    // still runs then keeps its thread, and its outcome counts for nothing. Blocks, but never on the calling handler.
+    void stop();
+    // Blocks until stopped. Throws if the worker ended otherwise: kNotFound if there is no such queue or it was
+    // deleted, ...
+    void wait();
+
+private:
+    friend detail::Access;
+    explicit Worker(std::shared_ptr<detail::Consumer> consumer) noexcept;
+
+    std::shared_ptr<detail::Consumer> consumer_;
+};
+
+// Takes jobs one by one. At most `prefetch` unsettled jobs are out at a time. One thread at a time.
+// The destructor gives back what was not taken; jobs in the caller's hands are given back too, so keep it while they
+// live.
+class ROCKDOVE_API Receiver {
+public:
+    Receiver(Receiver&&) noexcept;
+    Receiver& operator=(Receiver&&) noexcept;
+    ~Receiver();
+
+    // Blocks without limit. Throws if the receiver ended: kNotFound, kClosed, ...
+    Job next();
+    // Empty if none came in time. 0: only what is here already.
+    std::optional<Job> next(Millis wait);
+
+private:
+    friend detail::Access;
+    explicit Receiver(std::shared_ptr<detail::Consumer> consumer) noexcept;
+
+    std::shared_ptr<detail::Consumer> consumer_;
+};
+
+// Settings of a new queue; what is not set is the broker's default.
+class ROCKDOVE_API QueueOptions {
+public:
+    QueueOptions();
+
+    QueueOptions& durability(Durability durability);                                          // kSync
+    QueueOptions& lease(Millis lease);                                                        // 30 s
+    QueueOptions& max_attempts(std::uint32_t attempts);                                       // 5
+    QueueOptions& max_releases(std::uint32_t releases);                                       // 100
+    QueueOptions& backoff(Millis first, double factor, Millis longest, double jitter = 0.1);  // 1 s, 2, 10 min
+    QueueOptions& max_retry_delay(Millis delay);                                              // 1 day
+    QueueOptions& max_messages(std::uint64_t messages);                                       // 0: unlimited
+    QueueOptions& max_bytes(std::uint64_t bytes);                                             // 0: unlimited
+    QueueOptions& dead_max(std::uint64_t dead_letters);                                       // 100,000
+    QueueOptions& reconnect_grace(Millis time);                                               // 5 s
+    // An existing queue is fine if it has these settings, else kConflict.
+    QueueOptions& if_not_exists(bool fine = true);
+
+private:
+    friend detail::Access;
+    std::optional<Durability> durability_;
+    std::optional<std::uint64_t> lease_ms_;
+    std::optional<std::uint32_t> max_attempts_, max_releases_;
+    std::optional<std::uint64_t> backoff_first_ms_, backoff_longest_ms_;
+    std::optional<double> backoff_factor_, backoff_jitter_;
+    std::optional<std::uint64_t> max_retry_delay_ms_, max_messages_, max_bytes_, dead_max_, reconnect_grace_ms_;
+    bool if_not_exists_ = false;
+};
+static_assert(!std::is_aggregate_v<QueueOptions>);
+
+// A connection to a broker (one of several endpoints), kept up as long as the object lives. One per process is enough.
+// Owns one I/O thread and the handler threads. Thread-safe; only moving and destroying it need it to be alone.
+class ROCKDOVE_API Client {
+public:
+    // Blocks until connected. Throws after connect_timeout, with the reason for each endpoint; at once where the broker
+    // refused for good.
+    explicit Client(ClientOptions options);
+    Client(Client&&) noexcept;
+    Client& operator=(Client&&) noexcept;
+    ~Client();  // close(), without throwing; what was not confirmed has failed its future by then
+
+    // Blocks until the broker has stored the message. Sent again by itself after a broken connection, stored once.
+    // Throws what the broker answered (kFull, kNotFound, ...); kUnavailable if it could not be sent within
+    // operation_timeout; kOutcomeUnknown if it was sent and not answered within it.
+    Receipt send(std::string_view queue, Message message);
+    // The same, pipelined: returns when the message is queued here. Blocks only at pending_limit; every error comes
+    // through the future. Messages of one thread to one queue keep their order.
+    std::future<Receipt> send_async(std::string_view queue, Message message);
+
+    // Start receiving; they return at once, and an unknown queue shows in Worker::wait() or Receiver::next().
+    // Throw kInvalid (names, limits) and kClosed.
+    Worker receive(std::string queue, Handler handler, WorkerOptions options = {});
+    Receiver open_receiver(std::string queue, WorkerOptions options = {});
+
+    // Blocks. Throws kAlreadyExists, kConflict, kInvalid, ...
+    void create_queue(std::string_view name, QueueOptions options = {});
+
+    // Blocks until everything sent before is answered, one way or the other; never longer than operation_timeout.
+    void flush();
+
+    [[nodiscard]] ConnectionState state() const;
+    // Called on the I/O thread after each change, with the reason (none where it went well). Replaces the one before.
+    void on_state(std::function<void(ConnectionState, std::error_code)> callback);
+
+    // Flushes, stops the workers (each within its stop_within), says goodbye; all within `grace`. What is not confirmed
+    // by then fails: kClosed if it was not sent, else kOutcomeUnknown. Idempotent. Every later call throws kClosed.
+    void close(Millis grace = Millis{5000});
+
+private:
+    friend detail::Access;
+    std::shared_ptr<detail::Core> core_;
+};
+
+}  // namespace rockdove
+
+template <>
+struct std::is_error_code_enum<rockdove::ErrorCode> : std::true_type {};
+template <>
+struct std::is_error_condition_enum<rockdove::Advice> : std::true_type {};

@@ -50,20 +50,22 @@ const std::vector<Setting>& table() {
          "sync|async|memory"},
         {"queue_defaults.lease", &S::lease, "30s", "How long a consumer may hold a message unless it extends.", 100,
          kDay},
-        {"queue_defaults.max_attempts", &S::max_attempts, "5", "Tries before a message becomes a dead letter.", 1, 1e6},
+        {"queue_defaults.max_attempts", &S::max_attempts, "5", "Tries before a message becomes a dead letter.", 1,
+         1000},
         {"queue_defaults.max_releases", &S::max_releases, "100",
-         "Times a message may be handed back uncounted before it becomes a dead letter.", 1, 1e6},
-        {"queue_defaults.backoff.first", &S::backoff_first, "1s", "Wait before the second try.", 0, kDay},
+         "Times a message may be handed back uncounted before it becomes a dead letter.", 0, 1e6},
+        {"queue_defaults.backoff.first", &S::backoff_first, "1s", "Wait before the second try.", 0, 7 * kDay},
         {"queue_defaults.backoff.factor", &S::backoff_factor, "2", "Growth of the wait with each try.", 1, 100},
-        {"queue_defaults.backoff.longest", &S::backoff_longest, "10m", "Longest wait.", 0, 30 * kDay},
+        {"queue_defaults.backoff.longest", &S::backoff_longest, "10m", "Longest wait.", 0, 7 * kDay},
         {"queue_defaults.backoff.jitter", &S::backoff_jitter, "0.1", "Random share of the wait, up or down.", 0, 1},
         {"queue_defaults.max_retry_delay", &S::max_retry_delay, "1d", "Longest wait a consumer may ask for.", 0,
          365 * kDay},
         {"queue_defaults.max_messages", &S::max_messages, "0", "Messages per queue; 0 is unlimited."},
         {"queue_defaults.max_bytes", &S::max_bytes, "0", "Bytes per queue; 0 is unlimited."},
-        {"queue_defaults.dead_max", &S::dead_max, "100000", "Dead letters kept per queue; the oldest go first."},
+        {"queue_defaults.dead_max", &S::dead_max, "100000", "Dead letters kept per queue; the oldest go first.", 1,
+         1e7},
         {"queue_defaults.reconnect_grace", &S::reconnect_grace, "5s",
-         "How long a lost consumer may come back and keep what it holds.", 0, kHour},
+         "How long a lost consumer may come back and keep what it holds.", 0, kHour / 6},
 
         {"log.level", &S::log_level, "info", "Least severity that is logged.", 0, 0,
          "trace|debug|info|warning|error|critical|off", true},
@@ -231,6 +233,26 @@ Result<Address> parse_address(std::string_view text) {
     return Address{std::move(host), *port};
 }
 
+base::QueueSettings queue_defaults(const Settings& settings) {
+    base::QueueSettings queue;
+    queue.durability = settings.durability == "sync"    ? base::Durability::kSync
+                       : settings.durability == "async" ? base::Durability::kAsync
+                                                        : base::Durability::kMemory;
+    queue.lease = settings.lease;
+    queue.max_attempts = static_cast<std::uint32_t>(settings.max_attempts);
+    queue.max_releases = static_cast<std::uint32_t>(settings.max_releases);
+    queue.backoff_first = settings.backoff_first;
+    queue.backoff_factor = settings.backoff_factor;
+    queue.backoff_longest = settings.backoff_longest;
+    queue.backoff_jitter = settings.backoff_jitter;
+    queue.max_retry_delay = settings.max_retry_delay;
+    queue.max_messages = settings.max_messages;
+    queue.max_bytes = settings.max_bytes.value;
+    queue.dead_max = settings.dead_max;
+    queue.reconnect_grace = settings.reconnect_grace;
+    return queue;
+}
+
 const std::vector<Setting>& all_settings() { return table(); }
 
 const Setting* find_setting(std::string_view key) {
@@ -282,6 +304,8 @@ std::vector<std::string> contradictions(const Settings& settings) {
     if (settings.data_dir.empty()) out.emplace_back("server.data_dir: must not be empty");
     if (settings.backoff_first > settings.backoff_longest) {
         out.emplace_back("queue_defaults.backoff.first: longer than queue_defaults.backoff.longest");
+    } else if (const auto checked = base::check_settings(queue_defaults(settings)); !checked) {
+        out.push_back("queue_defaults: " + checked.error().text);  // the table is wider than the rule
     }
     return out;
 }

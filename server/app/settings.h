@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "protocol/base/queue_settings.h"
 #include "protocol/base/result.h"
 #include "server/app/units.h"
 
@@ -73,6 +74,9 @@ struct Settings {
     std::string log_format;
     std::string log_file;
 };
+
+// What a new queue gets where its creator says nothing.
+base::QueueSettings queue_defaults(const Settings& settings);
 
 using Member = std::variant<std::string Settings::*, bool Settings::*, std::uint64_t Settings::*, double Settings::*,
                             Millis Settings::*, Bytes Settings::*, Address Settings::*, FreeSpace Settings::*,

@@ -10,15 +10,15 @@ namespace rockdove::protocol {
 inline constexpr std::uint32_t kVersion = 1;
 
 inline constexpr std::size_t kMaxFrameBeforeLogin = 4096;
-inline constexpr std::size_t kControlBytes = 64 * 1024;             // what a frame may hold beside message bytes
-inline constexpr std::size_t kMaxMessageBytes = 16 * 1024 * 1024;   // default; configurable, never above this
+inline constexpr std::size_t kControlBytes = 64 * 1024;            // what a frame may hold beside message bytes
+inline constexpr std::size_t kMaxMessageBytes = 16 * 1024 * 1024;  // default; configurable, never above this
 inline constexpr std::uint32_t kMaxMessagesPerFrame = 4096;
-inline constexpr std::uint32_t kMaxElements = 4096;                 // of any repeated field
+inline constexpr std::uint32_t kMaxElements = 4096;  // of any repeated field
 inline constexpr int kMaxDepth = 16;
 inline constexpr std::uint32_t kMaxHeaders = 64;
-inline constexpr std::size_t kMaxHeaderBytes = 16 * 1024;           // names and values of one message
+inline constexpr std::size_t kMaxHeaderBytes = 16 * 1024;  // names and values of one message
 inline constexpr std::size_t kMaxHeaderName = 128;
-inline constexpr std::size_t kMaxPropertyBytes = 1024;              // subject, content type, correlation id, ...
+inline constexpr std::size_t kMaxPropertyBytes = 1024;  // subject, content type, correlation id, ...
 inline constexpr std::uint32_t kMaxCredit = 65'535;
 inline constexpr std::uint32_t kMaxPage = 1'000;
 inline constexpr std::size_t kMaxReasonBytes = 1024;

@@ -28,10 +28,10 @@ constexpr char kRecordTag = 0x7A;  // Publish.messages: field 15, length-delimit
 Error invalid(std::string text) { return {ErrorCode::kInvalid, std::move(text)}; }
 
 const char* name_of(std::uint32_t number) {
-    static constexpr const char* kNames[] = {"",           "body",           "headers",   "content_type", "subject",
-                                             "correlation_id", "reply_to", "traceparent", "tracestate", "priority",
-                                             "key",        "dedup_id",       "delay_ms",  "not_before_ms", "ttl_ms",
-                                             "expires_at_ms", "deadline_ms", "max_attempts"};
+    static constexpr const char* kNames[] = {
+        "",         "body",          "headers",    "content_type",  "subject",     "correlation_id",
+        "reply_to", "traceparent",   "tracestate", "priority",      "key",         "dedup_id",
+        "delay_ms", "not_before_ms", "ttl_ms",     "expires_at_ms", "deadline_ms", "max_attempts"};
     return number < std::size(kNames) ? kNames[number] : "?";
 }
 
@@ -160,9 +160,14 @@ Result<void> read_publish(std::string_view body, std::size_t max_message, Publis
                 if (tag >> 3 == 2) out.topic = value;
                 break;
             }
-            case WireType::kFixed64: in.fixed64(); break;
-            case WireType::kFixed32: in.fixed32(); break;
-            default: return Error(ErrorCode::kProtocol, "a malformed publish");
+            case WireType::kFixed64:
+                in.fixed64();
+                break;
+            case WireType::kFixed32:
+                in.fixed32();
+                break;
+            default:
+                return Error(ErrorCode::kProtocol, "a malformed publish");
         }
     }
     if (!in.ok()) return Error(ErrorCode::kProtocol, "a publish that ends in the middle of a field");

@@ -10,8 +10,8 @@
 
 namespace rockdove::protocol {
 
-// Checks one encoded Message. Errors: kProtocol (not a message), kInvalid (a limit of protocol/limits.h, priority above 9,
-// control characters in a header's name), kUnsupported (a property this broker does not act on yet).
+// Checks one encoded Message. Errors: kProtocol (not a message), kInvalid (a limit of protocol/limits.h, priority above
+// 9, control characters in a header's name), kUnsupported (a property this broker does not act on yet).
 Result<void> check_message(std::string_view encoded);
 
 // The messages of a Publish, still encoded.
@@ -27,8 +27,8 @@ struct PublishView {
     std::vector<std::uint32_t> ends;  // end of each message within `records`
 };
 
-// Fills `out` (reused between calls). `max_message` bounds each message's encoded size. Errors: kProtocol, kInvalid, kTooLarge,
-// kUnsupported; each names the message's index.
+// Fills `out` (reused between calls). `max_message` bounds each message's encoded size. Errors: kProtocol, kInvalid,
+// kTooLarge, kUnsupported; each names the message's index.
 Result<void> read_publish(std::string_view body, std::size_t max_message, PublishView& out);
 
 }  // namespace rockdove::protocol

@@ -13,8 +13,8 @@ enum class WireType : std::uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFix
 struct Field {
     std::uint32_t number = 0;
     WireType type = WireType::kVarint;
-    std::uint64_t value = 0;   // kVarint, kFixed64, kFixed32
-    std::string_view bytes;    // kBytes
+    std::uint64_t value = 0;  // kVarint, kFixed64, kFixed32
+    std::string_view bytes;   // kBytes
 };
 
 //     FieldReader in(bytes);
@@ -32,11 +32,20 @@ public:
         field_.type = static_cast<WireType>(tag & 7);
         if (!in_.ok() || field_.number == 0 || tag > UINT32_MAX) return fail();
         switch (field_.type) {
-            case WireType::kVarint: field_.value = in_.varint(); break;
-            case WireType::kFixed64: field_.value = in_.fixed64(); break;
-            case WireType::kBytes: field_.bytes = in_.string(); break;
-            case WireType::kFixed32: field_.value = in_.fixed32(); break;
-            default: return fail();
+            case WireType::kVarint:
+                field_.value = in_.varint();
+                break;
+            case WireType::kFixed64:
+                field_.value = in_.fixed64();
+                break;
+            case WireType::kBytes:
+                field_.bytes = in_.string();
+                break;
+            case WireType::kFixed32:
+                field_.value = in_.fixed32();
+                break;
+            default:
+                return fail();
         }
         return in_.ok() || fail();
     }

@@ -40,7 +40,9 @@ bool plausible(std::uint64_t count, const ByteReader& in) { return count <= in.l
 
 std::string NamespaceRecord::encode() const {
     std::string bytes;
-    ByteWriter(bytes).varint(id.value);
+    ByteWriter out(bytes);
+    out.varint(id.value);
+    out.varint(next_queue);
     return bytes;
 }
 
@@ -49,6 +51,7 @@ Result<NamespaceRecord> NamespaceRecord::decode(std::string_view bytes) {
     bool ok = true;
     NamespaceRecord record;
     record.id = NamespaceId(narrow(in.varint(), ok));
+    record.next_queue = narrow(in.varint(), ok);
     if (!ok || !in.ok() || !in.at_end()) return bad("namespace");
     return record;
 }

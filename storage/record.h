@@ -15,6 +15,7 @@ namespace rockdove::storage {
 
 struct NamespaceRecord {
     NamespaceId id;
+    std::uint32_t next_queue = 1;  // number of the next queue; no number is used twice
     std::string encode() const;
     static Result<NamespaceRecord> decode(std::string_view bytes);
 };

@@ -1,0 +1,82 @@
+#include "server/core/block.h"
+
+#include "protocol/base/bytes.h"
+#include "protocol/base/check.h"
+
+namespace rockdove::core {
+
+storage::BlockStateRecord BlockState::to_record() const {
+    storage::BlockStateRecord record;
+    for (std::uint32_t at = done.find(0, true); at < done.size();) {
+        const std::uint32_t end = done.find(at, false);
+        record.done.emplace_back(at, end);
+        at = done.find(end, true);
+    }
+    record.runs.reserve(runs.size());
+    for (const Run& run : runs) {
+        storage::RunRecord out;
+        out.first = run.first;
+        out.count = run.count;
+        out.lease = run.lease;
+        out.attempts = run.attempts;
+        out.releases = run.releases;
+        out.losses = run.losses;
+        out.epoch = run.epoch;
+        out.lease_end_ms = to_unix_ms(run.lease_end);
+        out.consumer = run.consumer->name;
+        record.runs.push_back(std::move(out));
+    }
+    return record;
+}
+
+std::string_view message_records(const Payload& payload, std::uint32_t first, std::uint32_t end) {
+    const std::size_t from = first == 0 ? storage::kBlockHeaderBytes : payload.ends[first - 1];
+    return std::string_view(payload.bytes).substr(from, payload.ends[end - 1] - from);
+}
+
+std::string_view message_body(const Payload& payload, std::uint32_t index) {
+    ByteReader in(message_records(payload, index, index + 1));
+    in.u8();
+    return in.string();
+}
+
+namespace {
+
+// The part [first, end) of `whole`, taking its share of the byte credit from `whole`.
+Run part(Run& whole, std::uint32_t first, std::uint32_t end, const Bits& done) {
+    Run run = whole;
+    run.first = first;
+    run.count = end - first;
+    run.left = run.count - done.count(first, end);
+    run.bytes_left = whole.left == 0 ? 0 : whole.bytes_left * run.left / whole.left;
+    whole.bytes_left -= run.bytes_left;
+    whole.left -= run.left;
+    return run;
+}
+
+}  // namespace
+
+Run carve(std::vector<Run>& runs, std::size_t index, std::uint32_t first, std::uint32_t end, const Bits& done) {
+    Run whole = runs[index];
+    RD_CHECK(first >= whole.first && end <= whole.end() && first < end);
+    const Run before = part(whole, whole.first, first, done);
+    const Run behind = part(whole, end, whole.end(), done);
+    whole.first = first;
+    whole.count = end - first;
+    const auto at = runs.begin() + static_cast<std::ptrdiff_t>(index);
+    const bool keep_before = before.left != 0;
+    const bool keep_behind = behind.left != 0;
+    if (keep_before && keep_behind) {
+        *at = before;
+        runs.insert(at + 1, behind);
+    } else if (keep_before) {
+        *at = before;
+    } else if (keep_behind) {
+        *at = behind;
+    } else {
+        runs.erase(at);
+    }
+    return whole;
+}
+
+}  // namespace rockdove::core

@@ -1,0 +1,79 @@
+// A block of a queue as the core sees it: one small entry, and, once something in it was started or settled, its state.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "protocol/base/clock.h"
+#include "protocol/base/ids.h"
+#include "server/core/bits.h"
+#include "server/core/consumer.h"
+#include "server/core/ports.h"
+#include "storage/record.h"
+
+namespace rockdove::core {
+
+// Messages started together: [first, first + count) of a block, minus those settled since.
+struct Run {
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+    std::uint32_t left = 0;  // not settled yet
+    std::uint32_t lease = 0;
+    std::uint32_t attempts = 0;
+    std::uint32_t releases = 0;
+    std::uint32_t losses = 0;
+    std::uint64_t epoch = 0;
+    std::uint64_t bytes_left = 0;  // of its consumer's byte credit
+    TimePoint lease_end;
+    Consumer* consumer = nullptr;
+
+    [[nodiscard]] std::uint32_t end() const { return first + count; }
+};
+
+struct BlockState {
+    explicit BlockState(std::uint32_t count) : done(count), held(count) {}
+
+    Bits done;                                    // settled for good: acked, dead, purged
+    Bits held;                                    // started, or returned: not to be taken by the cursor
+    std::vector<Run> runs;                        // ascending, disjoint
+    TimePoint next_lease_end = TimePoint::max();  // key in the queue's lease index
+    bool stored = false;                          // a record exists on disk
+    bool dirty = false;                           // to be written at the end of the turn
+
+    [[nodiscard]] storage::BlockStateRecord to_record() const;
+};
+
+struct Block {
+    Sequence first;
+    std::uint32_t count = 0;
+    std::uint32_t bytes = 0;  // of its messages
+    std::int64_t commit_time_ms = 0;
+    std::uint32_t done = 0;
+    Lsn lsn;                // visible once this commit holds
+    SharedPayload payload;  // null: on disk only
+    bool ahead = false;     // its payload counts in the window ahead of the consumers
+    std::unique_ptr<BlockState> state;
+
+    [[nodiscard]] bool gone() const { return done == count; }
+    [[nodiscard]] std::uint64_t end() const { return first.value + count; }
+    // Bytes of the messages not yet done; by share, so that no body is needed to account for an ack.
+    [[nodiscard]] std::uint64_t bytes_left() const { return std::uint64_t{bytes} * (count - done) / count; }
+    BlockState& touch() {
+        if (!state) state = std::make_unique<BlockState>(count);
+        return *state;
+    }
+};
+
+// The record bytes of messages [first, end) in `payload`.
+std::string_view message_records(const Payload& payload, std::uint32_t first, std::uint32_t end);
+
+// One message as its publisher encoded it.
+std::string_view message_body(const Payload& payload, std::uint32_t index);
+
+// Takes [first, end) out of run `index`, leaving what is before and behind it as runs of their own. Returns the part
+// taken out, with its share of the byte credit. The range must lie inside the run.
+Run carve(std::vector<Run>& runs, std::size_t index, std::uint32_t first, std::uint32_t end, const Bits& done);
+
+}  // namespace rockdove::core

@@ -1,0 +1,37 @@
+// A consumer of a queue, attached to a session or waiting for its client to come back.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "protocol/base/clock.h"
+#include "protocol/base/ids.h"
+
+namespace rockdove::core {
+
+class Queue;
+
+// Owned by its queue, which outlives every use. Known by name: a client that reconnects attaches under the same name
+// and resumes what it held (SEMANTICS section 7, "consumer lost").
+struct Consumer {
+    std::string name;
+    Queue* queue = nullptr;
+    SessionId session;         // 0: detached
+    std::uint64_t number = 0;  // the client's number for it, on this session
+    std::uint32_t credit_messages = 0;
+    std::uint64_t credit_bytes = 0;   // 0: unlimited
+    std::uint64_t held_messages = 0;  // started and not settled
+    std::uint64_t held_bytes = 0;
+    Millis lease{0};
+    TimePoint grace_end = TimePoint::max();  // when detached by a lost connection: its runs go back then
+
+    [[nodiscard]] bool attached() const { return session.value != 0; }
+    // How many more messages it may get.
+    [[nodiscard]] std::uint64_t room() const {
+        if (held_messages >= credit_messages) return 0;
+        if (credit_bytes != 0 && held_bytes >= credit_bytes && held_messages != 0) return 0;
+        return credit_messages - held_messages;
+    }
+};
+
+}  // namespace rockdove::core

@@ -1,0 +1,30 @@
+// Bounds of the core that are not settings of a queue. All have a test at the limit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace rockdove::core {
+
+// A commit's messages for one queue are cut into blocks of about this size; a larger message is its own block.
+inline constexpr std::size_t kBlockTargetBytes = 256 * 1024;
+// Messages of one queue held in memory ahead of its consumers.
+inline constexpr std::size_t kWindowBytes = 4 << 20;
+// The same while nobody consumes.
+inline constexpr std::size_t kIdleWindowBytes = 512 * 1024;
+// All windows of a shard; past it a queue reads one block at a time.
+inline constexpr std::size_t kShardWindowBytes = 32 << 20;
+// Delivered blocks kept in memory, so that a retry or a death need not read them back.
+inline constexpr std::size_t kTrailingBytes = 8 << 20;
+
+// Dead letters of a memory queue.
+inline constexpr std::size_t kMemoryDeadBytes = 16 << 20;
+
+inline constexpr std::uint32_t kMaxQueues = 1'000'000;  // per namespace
+inline constexpr std::uint32_t kMaxConsumersPerSession = 1'000;
+inline constexpr std::uint32_t kMaxAnswerRanges = 4'096;             // unforgotten answers of a producer
+inline constexpr std::size_t kMaxErrorText = 1'024;                  // kept of a retry's or reject's reason
+inline constexpr std::uint64_t kProducerIdleMs = 24ULL * 3'600'000;  // a producer unused for this long is forgotten
+inline constexpr std::uint32_t kMaxProducers = 100'000;              // per namespace
+
+}  // namespace rockdove::core

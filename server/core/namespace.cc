@@ -1,0 +1,392 @@
+#include "server/core/namespace.h"
+
+#include <algorithm>
+
+#include "protocol/names.h"
+#include "storage/keys.h"
+
+namespace rockdove::core {
+
+namespace {
+
+constexpr Millis kProducerCheckEvery{600'000};
+
+}  // namespace
+
+Namespace::Namespace(NamespaceId id, std::string name, NamespaceOptions options, Stage& stage, Outlet& outlet,
+                     BlockReader& reader, WindowBudget& window, std::function<double()> random,
+                     std::function<void(const std::string&)> warn)
+    : name_(std::move(name)),
+      options_(std::move(options)),
+      shared_{id, stage, outlet, reader, window, std::move(random), std::move(warn), {}, {}, {}},
+      producers_(shared_) {
+    shared_.find = [this](QueueId queue) -> Queue* {
+        const auto it = queues_.find(queue);
+        return it == queues_.end() ? nullptr : it->second.get();
+    };
+}
+
+Namespace::~Namespace() = default;
+
+// --- names ------------------------------------------------------------------------------------------------------
+
+Error Namespace::not_found(std::string_view queue) const {
+    return {ErrorCode::kNotFound, "queue \"" + std::string(queue) + "\" not found in namespace \"" + name_ +
+                                      "\"; create it with: rockdove queue create " + std::string(queue)};
+}
+
+Queue* Namespace::find_queue(std::string_view name) const {
+    const auto it = by_name_.find(name);
+    return it == by_name_.end() ? nullptr : it->second;
+}
+
+Result<Queue*> Namespace::find_or_create(std::string_view name, TimePoint now) {
+    if (Queue* queue = find_queue(name)) return queue;
+    if (Result<void> ok = base::check_name("queue name", name); !ok) return ok.error();
+    if (!options_.create_on_use) return not_found(name);
+    return make_queue(name, options_.queue_defaults, now);
+}
+
+Queue& Namespace::add_queue(QueueId id, storage::QueueRecord record) {
+    auto queue = std::make_unique<Queue>(shared_, id, std::move(record));
+    Queue& added = *queue;
+    by_name_.emplace(added.name(), &added);
+    queues_.emplace(id, std::move(queue));
+    return added;
+}
+
+Result<Queue*> Namespace::make_queue(std::string_view name, const QueueSettings& settings, TimePoint now) {
+    if (Result<void> ok = base::check_name("queue name", name); !ok) return ok.error();
+    if (Result<void> ok = check_settings(settings); !ok) return ok.error();
+    if (by_name_.size() >= kMaxQueues || next_queue_ >= 1U << 24) {
+        return Error(ErrorCode::kFull,
+                     "namespace \"" + name_ + "\" has " + std::to_string(by_name_.size()) + " queues, its limit");
+    }
+    const QueueId id(std::uint32_t{options_.shard} << 24 | next_queue_++);
+    storage::QueueRecord record;
+    record.name = name;
+    record.settings = settings;
+    record.created_ms = to_unix_ms(now);
+    shared_.stage.writes().put(storage::queue_key(shared_.ns, id), record.encode());
+    shared_.stage.writes().require_sync();
+    return &add_queue(id, std::move(record));
+}
+
+// --- sessions ---------------------------------------------------------------------------------------------------
+
+void Namespace::open_session(SessionId session, std::string_view producer_id, std::uint64_t producer_epoch,
+                             TimePoint now, Answer<std::uint64_t> done) {
+    Session& state = sessions_[session];
+    if (producer_id.empty()) {
+        done(std::uint64_t{0});
+        return;
+    }
+    bool persist = false;
+    Result<Producer*> producer = producers_.open(producer_id, producer_epoch, session, now, &persist);
+    if (!producer) {
+        sessions_.erase(session);
+        done(producer.error());
+        return;
+    }
+    state.producer = *producer;
+    if (!persist) {
+        done((*producer)->epoch);
+        return;
+    }
+    shared_.stage.writes().require_sync();
+    answer_after_commit<std::uint64_t>((*producer)->epoch, std::move(done));
+}
+
+void Namespace::close_session(SessionId session, bool clean, TimePoint now) {
+    const auto it = sessions_.find(session);
+    if (it == sessions_.end()) return;
+    for (const auto& [number, consumer] : it->second.consumers) consumer->queue->detach(*consumer, clean, now);
+    if (it->second.producer != nullptr) producers_.close(*it->second.producer, session, clean, now);
+    sessions_.erase(it);
+}
+
+void Namespace::on_session_room(SessionId session) {
+    const auto it = sessions_.find(session);
+    if (it == sessions_.end()) return;
+    for (const auto& [number, consumer] : it->second.consumers) consumer->queue->touch();
+}
+
+Result<Consumer*> Namespace::find_consumer(SessionId session, std::uint64_t number) const {
+    const auto it = sessions_.find(session);
+    if (it != sessions_.end()) {
+        const auto consumer = it->second.consumers.find(number);
+        if (consumer != it->second.consumers.end()) return consumer->second;
+    }
+    return Error(ErrorCode::kNotFound,
+                 "this connection has no consumer " + std::to_string(number) + "; attach it with Consume first");
+}
+
+// --- publish ----------------------------------------------------------------------------------------------------
+
+Result<void> Namespace::admit(const PublishRequest& request, Producer* producer) const {
+    if (!refusal_.empty()) {
+        Error error(ErrorCode::kStoreBusy, refusal_);
+        error.retry_after = Millis(1'000);
+        return error;
+    }
+    if (request.producer_seq == 0) return {};
+    if (producer == nullptr) {
+        return Error(ErrorCode::kInvalid, "producer_seq needs a producer_id in Hello");
+    }
+    if (producer->session != request.session) {
+        return Error(ErrorCode::kFenced, "a newer connection has taken over producer id \"" + producer->id + "\"");
+    }
+    if (request.producer_seq < producer->floor) {
+        return Error(ErrorCode::kInvalid, "producer_seq " + std::to_string(request.producer_seq) +
+                                              " is below oldest_unconfirmed " + std::to_string(producer->floor) +
+                                              ": its answer is forgotten");
+    }
+    return producers_.check_room(*producer);
+}
+
+void Namespace::publish(const PublishRequest& request, TimePoint now) {
+    const auto session = sessions_.find(request.session);
+    Producer* producer = session == sessions_.end() ? nullptr : session->second.producer;
+    const auto given = static_cast<std::uint32_t>(request.ends.size());
+    const auto refuse = [&](const Error& error) {
+        shared_.counters.refused += given;
+        shared_.outlet.fail(request.session, request.request_id, error);
+    };
+    if (Result<void> ok = admit(request, producer); !ok) return refuse(ok.error());
+    Result<Queue*> found = find_or_create(request.queue, now);
+    if (!found) return refuse(found.error());
+    Queue& queue = **found;
+    if (request.producer_seq == 0) producer = nullptr;
+    if (producer != nullptr && request.oldest_unconfirmed != 0) {
+        producers_.forget(*producer, std::min(request.oldest_unconfirmed, request.producer_seq));
+    }
+
+    Confirmation confirmation;
+    confirmation.session = request.session;
+    confirmation.request_id = request.request_id;
+    confirmation.queue = queue.id();
+    confirmation.durability = queue.settings().durability;
+    for (std::uint32_t i = 0; i < given;) {
+        std::uint32_t count = given - i;
+        const std::uint64_t number = request.producer_seq + i;
+        if (producer != nullptr) {
+            std::uint64_t next = 0;
+            const storage::AnswerRange* answer = producer->find(number, &next);
+            if (answer != nullptr) {
+                count =
+                    static_cast<std::uint32_t>(std::min<std::uint64_t>(count, answer->first + answer->count - number));
+                PublishException duplicate;
+                duplicate.first_index = i;
+                duplicate.count = count;
+                duplicate.first_seq = Sequence(answer->sequence.value + (number - answer->first));
+                duplicate.commit_time_ms = answer->commit_time_ms;
+                duplicate.queue = answer->queue;
+                confirmation.exceptions.push_back(std::move(duplicate));
+                shared_.counters.duplicate += count;
+                i += count;
+                continue;
+            }
+            count = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, next - number));
+        }
+        const Appended appended = queue.append(Records{request.records, request.ends, i, count}, now);
+        if (appended.count != 0) {
+            if (confirmation.count == 0) {
+                confirmation.first_seq = appended.first;
+                confirmation.commit_time_ms = appended.commit_time_ms;
+            }
+            confirmation.count += appended.count;
+            shared_.counters.accepted += appended.count;
+            if (producer != nullptr) {
+                storage::AnswerRange range;
+                range.first = number;
+                range.count = appended.count;
+                range.queue = queue.id();
+                range.sequence = appended.first;
+                range.commit_time_ms = appended.commit_time_ms;
+                producers_.remember(*producer, range, queue.durable(), now);
+            }
+        }
+        if (appended.count < count) {
+            PublishException refused;
+            refused.first_index = i + appended.count;
+            refused.count = count - appended.count;
+            refused.error = std::make_shared<const Error>(queue.full_error());
+            queue.count_refused(refused.count);
+            shared_.counters.refused += refused.count;
+            confirmation.exceptions.push_back(std::move(refused));
+        }
+        i += count;
+    }
+    confirmation.room_messages = queue.room_messages();
+    confirmation.room_bytes = queue.room_bytes();
+    if (queue.durable()) {
+        shared_.stage.after_commit(std::move(confirmation));
+    } else {
+        shared_.stage.now(std::move(confirmation));
+    }
+}
+
+// --- consume and settle -----------------------------------------------------------------------------------------
+
+Result<ConsumeGrant> Namespace::consume(const ConsumeRequest& request, TimePoint now) {
+    const auto session = sessions_.find(request.session);
+    RD_CHECK(session != sessions_.end());
+    auto& consumers = session->second.consumers;
+    if (request.number == 0 || consumers.contains(request.number)) {
+        return Error(ErrorCode::kInvalid,
+                     "consumer " + std::to_string(request.number) +
+                         (request.number == 0 ? ": numbers start at 1" : " is in use on this connection"));
+    }
+    if (consumers.size() >= kMaxConsumersPerSession) {
+        return Error(ErrorCode::kRateLimited,
+                     "this connection has " + std::to_string(consumers.size()) + " consumers, its limit");
+    }
+    if (Result<void> ok = base::check_name("consumer name", request.name); !ok) return ok.error();
+    Result<Queue*> found = find_or_create(request.queue, now);
+    if (!found) return found.error();
+    Queue& queue = **found;
+
+    Consumer* known = queue.find_consumer(request.name);
+    if (known != nullptr && known->attached()) {
+        // The client is back before we noticed that it was gone, or two use one name: the newer one has it.
+        const Error taken(ErrorCode::kConflict, "another connection attached consumer \"" + known->name +
+                                                    "\" of queue \"" + queue.name() + "\"");
+        shared_.outlet.consumer_closed(known->session, known->number, taken);
+        if (const auto old = sessions_.find(known->session); old != sessions_.end()) {
+            old->second.consumers.erase(known->number);
+        }
+    }
+    ConsumeGrant grant;
+    Consumer& consumer = queue.attach(request.name, request.session, request.number, request.held, now, &grant.held);
+    consumer.credit_messages = request.credit_messages;
+    consumer.credit_bytes = request.credit_bytes;
+    consumer.lease = request.lease.count() == 0 ? queue.settings().lease : request.lease;
+    consumers.emplace(request.number, &consumer);
+    grant.lease = consumer.lease;
+    return grant;
+}
+
+Result<void> Namespace::set_credit(SessionId session, std::uint64_t number, std::uint32_t messages,
+                                   std::uint64_t bytes) {
+    Result<Consumer*> consumer = find_consumer(session, number);
+    if (!consumer) return consumer.error();
+    (*consumer)->credit_messages = messages;
+    (*consumer)->credit_bytes = bytes;
+    (*consumer)->queue->touch();
+    return {};
+}
+
+Result<void> Namespace::cancel_consumer(SessionId session, std::uint64_t number, TimePoint now) {
+    Result<Consumer*> consumer = find_consumer(session, number);
+    if (!consumer) return consumer.error();
+    sessions_.at(session).consumers.erase(number);
+    (*consumer)->queue->detach(**consumer, true, now);
+    return {};
+}
+
+void Namespace::settle(const SettleRequest& request, TimePoint now) {
+    Result<Consumer*> consumer = find_consumer(request.session, request.consumer);
+    if (!consumer) return shared_.outlet.fail(request.session, request.request_id, consumer.error());
+    Queue& queue = *(*consumer)->queue;
+    SettleReply reply = queue.settle(**consumer, request.outcome, request.ranges, request.reason, request.after, now);
+    reply.request_id = request.request_id;
+    if (request.request_id == 0) return;
+    // Who asks for an answer is told when it is on disk; without one the ack rides with the next commit.
+    if (queue.settings().durability == Durability::kSync && reply.count != 0) shared_.stage.writes().require_sync();
+    if (queue.durable()) {
+        shared_.stage.after_commit(std::move(reply));
+    } else {
+        shared_.stage.now(std::move(reply));
+    }
+}
+
+void Namespace::extend(const ExtendRequest& request, TimePoint now) {
+    Result<Consumer*> consumer = find_consumer(request.session, request.consumer);
+    if (!consumer) return shared_.outlet.fail(request.session, request.request_id, consumer.error());
+    Queue& queue = *(*consumer)->queue;
+    const Millis lease = request.lease.count() == 0 ? (*consumer)->lease : request.lease;
+    SettleReply reply = queue.extend(**consumer, request.ranges, lease, now);
+    reply.request_id = request.request_id;
+    if (queue.durable()) {
+        shared_.stage.after_commit(std::move(reply));
+    } else {
+        shared_.stage.now(std::move(reply));
+    }
+}
+
+// --- the shard's turn -------------------------------------------------------------------------------------------
+
+void Namespace::end_turn(TimePoint now) {
+    while (!shared_.touched.empty()) {
+        std::vector<Queue*> touched;
+        touched.swap(shared_.touched);
+        for (Queue* queue : touched) {
+            queue->dispatch(now);
+            queue->touched_ = false;
+            update_timer(*queue);
+            if (!queue->unsealed_) {
+                queue->unsealed_ = true;
+                unsealed_.push_back(queue);
+            }
+        }
+    }
+}
+
+void Namespace::update_timer(Queue& queue) {
+    const TimePoint next = queue.next_time();
+    if (next == queue.timer_) return;
+    if (queue.timer_ != TimePoint::max()) timers_.erase({queue.timer_, queue.id()});
+    queue.timer_ = next;
+    if (next != TimePoint::max()) timers_.emplace(next, queue.id());
+}
+
+void Namespace::seal() {
+    for (Queue* queue : unsealed_) {
+        queue->unsealed_ = false;
+        queue->seal();
+        in_commit_.push_back(queue->id());
+    }
+    unsealed_.clear();
+    producers_.seal();
+}
+
+void Namespace::on_committed() {
+    for (const QueueId id : in_commit_) {
+        if (Queue* queue = shared_.find(id)) queue->touch();
+    }
+    in_commit_.clear();
+}
+
+TimePoint Namespace::next_time() const {
+    const TimePoint next = timers_.empty() ? TimePoint::max() : timers_.begin()->first;
+    return std::min(next, next_producer_check_);
+}
+
+void Namespace::on_time(TimePoint now) {
+    std::vector<QueueId> due;
+    for (const auto& [time, id] : timers_) {
+        if (time > now) break;
+        due.push_back(id);
+    }
+    for (const QueueId id : due) shared_.find(id)->on_time(now);
+    if (next_producer_check_ <= now) {
+        producers_.expire(now);
+        next_producer_check_ = now + kProducerCheckEvery;
+    }
+}
+
+void Namespace::drop_payload(const WindowBudget::Trailing& block) {
+    if (Queue* queue = shared_.find(block.queue)) queue->drop_payload(block.block);
+}
+
+std::size_t Namespace::consumer_count() const {
+    std::size_t count = 0;
+    for (const auto& [id, session] : sessions_) count += session.consumers.size();
+    return count;
+}
+
+void Namespace::for_each_queue(const std::function<void(const Queue&)>& visit) const {
+    for (const auto& [id, queue] : queues_) visit(*queue);
+}
+
+}  // namespace rockdove::core

@@ -1,0 +1,178 @@
+// The facade of the core: all queues, consumers and producers of one namespace, and every request on them.
+//
+// Runs on: the shard's thread. Requests stage their changes; answers leave through the Outlet when the commit that
+// holds
+//          them is done, refusals at once.
+// Owns:    queues and producers. Borrows stage, outlet and reader, which outlive it.
+// Errors:  a refused request changes nothing (SEMANTICS section 3).
+// Next on a message's way: queue.cc.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "server/core/producers.h"
+#include "server/core/queue.h"
+#include "server/core/shared.h"
+#include "storage/message_store.h"
+
+namespace rockdove::core {
+
+struct NamespaceOptions {
+    QueueSettings queue_defaults;
+    bool create_on_use = false;  // a queue is created with the defaults by the first publish or consume
+    std::uint8_t shard = 0;      // upper bits of queue ids
+};
+
+struct PublishRequest {
+    SessionId session;
+    std::uint64_t request_id = 0;
+    std::string_view queue;
+    std::uint64_t producer_seq = 0;  // of the first message; 0: not numbered
+    std::uint64_t oldest_unconfirmed = 0;
+    std::string_view records;  // encoded messages, as in storage/record.h
+    std::span<const std::uint32_t> ends;
+};
+
+struct ConsumeRequest {
+    SessionId session;
+    std::string_view queue;
+    std::uint64_t number = 0;
+    std::string_view name;
+    std::uint32_t credit_messages = 0;
+    std::uint64_t credit_bytes = 0;
+    Millis lease{0};  // 0: the queue's
+    std::vector<LeaseRange> held;
+};
+struct ConsumeGrant {
+    Millis lease{0};
+    std::vector<LeaseRange> held;
+};
+
+struct SettleRequest {
+    SessionId session;
+    std::uint64_t request_id = 0;
+    std::uint64_t consumer = 0;
+    Outcome outcome = Outcome::kAck;
+    std::vector<LeaseRange> ranges;
+    std::string_view reason;
+    std::optional<Millis> after;
+};
+
+struct ExtendRequest {
+    SessionId session;
+    std::uint64_t request_id = 0;
+    std::uint64_t consumer = 0;
+    std::vector<LeaseRange> ranges;
+    Millis lease{0};  // 0: the consumer's
+};
+
+template <class T>
+using Answer = std::function<void(Result<T>)>;
+
+class Namespace {
+public:
+    Namespace(NamespaceId id, std::string name, NamespaceOptions options, Stage& stage, Outlet& outlet,
+              BlockReader& reader, WindowBudget& window, std::function<double()> random,
+              std::function<void(const std::string&)> warn);
+    Namespace(const Namespace&) = delete;
+    Namespace& operator=(const Namespace&) = delete;
+    ~Namespace();
+
+    // Rebuilds everything from the store (recovery.cc). Error: kInternal, naming the record.
+    Result<void> recover(storage::MessageStore& store, const storage::NamespaceRecord& record);
+
+    // --- sessions ---
+    // `done` gets the producer's epoch (0 without a producer id), once it may be used.
+    void open_session(SessionId session, std::string_view producer_id, std::uint64_t producer_epoch, TimePoint now,
+                      Answer<std::uint64_t> done);
+    // `clean`: the client said goodbye.
+    void close_session(SessionId session, bool clean, TimePoint now);
+    void on_session_room(SessionId session);  // has_room() has become true again
+
+    // --- data; answers through the Outlet ---
+    void publish(const PublishRequest& request, TimePoint now);
+    Result<ConsumeGrant> consume(const ConsumeRequest& request, TimePoint now);
+    Result<void> set_credit(SessionId session, std::uint64_t consumer, std::uint32_t messages, std::uint64_t bytes);
+    Result<void> cancel_consumer(SessionId session, std::uint64_t consumer, TimePoint now);
+    void settle(const SettleRequest& request, TimePoint now);
+    void extend(const ExtendRequest& request, TimePoint now);
+
+    // --- administration (namespace_admin.cc) ---
+    void create_queue(std::string_view name, const QueueSettings& settings, bool if_not_exists, TimePoint now,
+                      Answer<QueueInfo> done);
+    void update_queue(std::string_view name, const std::function<void(QueueSettings&)>& change, Answer<QueueInfo> done);
+    void delete_queue(std::string_view name, bool if_exists, bool if_empty, Answer<std::uint64_t> done);
+    void purge_queue(std::string_view name, Answer<std::uint64_t> done);
+    void pause_queue(std::string_view name, bool paused, Answer<QueueInfo> done);
+    void peek_queue(std::string_view name, Sequence from, std::uint32_t limit, std::size_t max_bytes,
+                    Answer<PeekResult> done);
+    [[nodiscard]] Result<QueueInfo> show_queue(std::string_view name) const;
+    // Queues by name, those that start with `prefix` and come after `after`.
+    [[nodiscard]] std::vector<QueueInfo> list_queues(std::string_view prefix, std::string_view after,
+                                                     std::uint32_t limit) const;
+
+    // --- the shard's turn ---
+    void end_turn(TimePoint now);  // dispatches what was touched
+    void seal();                   // right before the staged writes are submitted
+    void on_committed();           // Stage::committed() has moved
+    [[nodiscard]] TimePoint next_time() const;
+    void on_time(TimePoint now);
+    void drop_payload(const WindowBudget::Trailing& block);
+    // Publishes are refused with this text (a watermark, a stalled store); empty: they are not.
+    void refuse_publishes(std::string why) { refusal_ = std::move(why); }
+
+    [[nodiscard]] NamespaceId id() const { return shared_.ns; }
+    [[nodiscard]] const std::string& name() const { return name_; }
+    [[nodiscard]] const NamespaceOptions& options() const { return options_; }
+    [[nodiscard]] const Counters& counters() const { return shared_.counters; }
+    [[nodiscard]] std::size_t queue_count() const { return by_name_.size(); }
+    [[nodiscard]] std::size_t consumer_count() const;
+    // For metrics: every queue, in no order.
+    void for_each_queue(const std::function<void(const Queue&)>& visit) const;
+
+private:
+    struct Session {
+        std::map<std::uint64_t, Consumer*> consumers;
+        Producer* producer = nullptr;
+    };
+
+    [[nodiscard]] Error not_found(std::string_view queue) const;
+    Queue* find_queue(std::string_view name) const;
+    Result<Queue*> find_or_create(std::string_view name, TimePoint now);
+    Queue& add_queue(QueueId id, storage::QueueRecord record);
+    Result<Queue*> make_queue(std::string_view name, const QueueSettings& settings, TimePoint now);
+    void put_namespace_record();
+    void remove_queue(Queue& queue);
+    Result<Consumer*> find_consumer(SessionId session, std::uint64_t number) const;
+    Result<void> admit(const PublishRequest& request, Producer* producer) const;
+    void update_timer(Queue& queue);
+    // Calls `done` with `value` when all that is staged now holds, or with why it does not.
+    template <class T>
+    void answer_after_commit(T value, Answer<T> done);
+
+    const std::string name_;
+    const NamespaceOptions options_;
+    Shared shared_;
+    Producers producers_;
+    std::map<std::string, Queue*, std::less<>> by_name_;
+    std::unordered_map<QueueId, std::unique_ptr<Queue>> queues_;
+    std::unordered_map<SessionId, Session> sessions_;
+    std::vector<Queue*> unsealed_;    // changed since the last seal
+    std::vector<QueueId> in_commit_;  // sealed into the commit that is under way
+    std::set<std::pair<TimePoint, QueueId>> timers_;
+    std::uint32_t next_queue_ = 1;
+    std::string refusal_;
+    TimePoint next_producer_check_;
+};
+
+}  // namespace rockdove::core

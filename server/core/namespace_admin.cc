@@ -1,0 +1,133 @@
+// Administration of queues. Every change is answered when it is on disk.
+#include <algorithm>
+
+#include "server/core/namespace.h"
+#include "storage/keys.h"
+
+namespace rockdove::core {
+
+template <class T>
+void Namespace::answer_after_commit(T value, Answer<T> done) {
+    shared_.stage.after_commit(Reply([value = std::move(value), done = std::move(done)](const Error* failure) {
+        if (failure != nullptr) {
+            done(*failure);
+        } else {
+            done(value);
+        }
+    }));
+}
+template void Namespace::answer_after_commit(std::uint64_t, Answer<std::uint64_t>);
+
+void Namespace::create_queue(std::string_view name, const QueueSettings& settings, bool if_not_exists, TimePoint now,
+                             Answer<QueueInfo> done) {
+    if (const Queue* queue = find_queue(name)) {
+        if (queue->settings() == settings || if_not_exists) return answer_after_commit(queue->info(), std::move(done));
+        return done(Error(ErrorCode::kAlreadyExists, "queue \"" + std::string(name) +
+                                                         "\" exists with other settings; change them with: rockdove "
+                                                         "queue update " +
+                                                         std::string(name)));
+    }
+    Result<Queue*> queue = make_queue(name, settings, now);
+    if (!queue) return done(queue.error());
+    answer_after_commit((*queue)->info(), std::move(done));
+}
+
+void Namespace::update_queue(std::string_view name, const std::function<void(QueueSettings&)>& change,
+                             Answer<QueueInfo> done) {
+    Queue* queue = find_queue(name);
+    if (queue == nullptr) return done(not_found(name));
+    QueueSettings settings = queue->settings();
+    change(settings);
+    if (Result<void> ok = check_settings(settings); !ok) return done(ok.error());
+    const bool memory = settings.durability == Durability::kMemory;
+    if (memory != !queue->durable() && !queue->empty()) {
+        return done(Error(ErrorCode::kConflict, "queue \"" + std::string(name) +
+                                                    "\" holds messages: its durability can change to or from memory "
+                                                    "only while it is empty"));
+    }
+    if (memory != !queue->durable() && queue->info().dead != 0) {
+        return done(Error(ErrorCode::kConflict, "queue \"" + std::string(name) +
+                                                    "\" holds dead letters: its durability cannot change to or from "
+                                                    "memory"));
+    }
+    queue->update(settings);
+    shared_.stage.writes().require_sync();
+    answer_after_commit(queue->info(), std::move(done));
+}
+
+void Namespace::delete_queue(std::string_view name, bool if_exists, bool if_empty, Answer<std::uint64_t> done) {
+    Queue* queue = find_queue(name);
+    if (queue == nullptr) {
+        if (if_exists) return done(std::uint64_t{0});
+        return done(not_found(name));
+    }
+    if (if_empty && !queue->empty()) {
+        return done(Error(ErrorCode::kConflict, "queue \"" + std::string(name) + "\" is not empty: " +
+                                                    std::to_string(queue->info().ready) + " ready"));
+    }
+    const std::uint64_t messages = queue->erase_records();
+    put_namespace_record();
+    remove_queue(*queue);
+    shared_.stage.writes().require_sync();
+    answer_after_commit(messages, std::move(done));
+}
+
+void Namespace::put_namespace_record() {
+    storage::NamespaceRecord record;
+    record.id = shared_.ns;
+    record.next_queue = next_queue_;
+    shared_.stage.writes().put(storage::namespace_key(name_), record.encode());
+}
+
+void Namespace::remove_queue(Queue& queue) {
+    queue.close_consumers(Error(ErrorCode::kNotFound, "queue \"" + queue.name() + "\" was deleted"));
+    for (auto& [id, session] : sessions_) {
+        std::erase_if(session.consumers, [&](const auto& entry) { return entry.second->queue == &queue; });
+    }
+    std::erase(shared_.touched, &queue);
+    std::erase(unsealed_, &queue);
+    if (queue.timer_ != TimePoint::max()) timers_.erase({queue.timer_, queue.id()});
+    by_name_.erase(by_name_.find(queue.name()));
+    queues_.erase(queue.id());
+}
+
+void Namespace::purge_queue(std::string_view name, Answer<std::uint64_t> done) {
+    Queue* queue = find_queue(name);
+    if (queue == nullptr) return done(not_found(name));
+    const std::uint64_t removed = queue->purge();
+    shared_.stage.writes().require_sync();
+    answer_after_commit(removed, std::move(done));
+}
+
+void Namespace::pause_queue(std::string_view name, bool paused, Answer<QueueInfo> done) {
+    Queue* queue = find_queue(name);
+    if (queue == nullptr) return done(not_found(name));
+    queue->set_paused(paused);
+    shared_.stage.writes().require_sync();
+    answer_after_commit(queue->info(), std::move(done));
+}
+
+void Namespace::peek_queue(std::string_view name, Sequence from, std::uint32_t limit, std::size_t max_bytes,
+                           Answer<PeekResult> done) {
+    Queue* queue = find_queue(name);
+    if (queue == nullptr) return done(not_found(name));
+    queue->peek(from, limit, max_bytes, [done = std::move(done)](PeekResult result) { done(std::move(result)); });
+}
+
+Result<QueueInfo> Namespace::show_queue(std::string_view name) const {
+    const Queue* queue = find_queue(name);
+    if (queue == nullptr) return not_found(name);
+    return queue->info();
+}
+
+std::vector<QueueInfo> Namespace::list_queues(std::string_view prefix, std::string_view after,
+                                              std::uint32_t limit) const {
+    std::vector<QueueInfo> infos;
+    auto it = after.empty() || after < prefix ? by_name_.lower_bound(prefix) : by_name_.upper_bound(after);
+    for (; it != by_name_.end() && infos.size() < limit && it->first.starts_with(prefix); ++it) {
+        infos.push_back(it->second->info());
+    }
+    return infos;
+}
+
+}  // namespace rockdove::core

@@ -1,0 +1,123 @@
+// What the core needs from outside: somebody who sends, somebody who reads blocks. Implemented by server/runtime and
+// server/net, and by tests. The core itself knows no sockets, threads, clocks or files.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/base/clock.h"
+#include "protocol/base/ids.h"
+#include "protocol/base/queue_settings.h"
+#include "protocol/base/result.h"
+
+namespace rockdove::core {
+
+// A block in memory: the record's payload (storage/record.h) and where its messages end. Immutable once its commit is
+// submitted; shared by window, write set and outgoing deliveries.
+struct Payload {
+    std::string bytes;
+    std::vector<std::uint32_t> ends;  // end of each message record, from the start of `bytes`
+};
+using SharedPayload = std::shared_ptr<Payload>;
+
+// Messages of one publish that did not simply get the next sequence.
+struct PublishException {
+    std::uint32_t first_index = 0;
+    std::uint32_t count = 0;
+    std::shared_ptr<const Error> error;  // refused; or, if null, duplicates:
+    Sequence first_seq;
+    std::int64_t commit_time_ms = 0;
+    QueueId queue;
+};
+
+struct Confirmation {
+    SessionId session;
+    std::uint64_t request_id = 0;
+    QueueId queue;
+    Sequence first_seq;
+    std::uint32_t count = 0;  // newly accepted
+    std::int64_t commit_time_ms = 0;
+    Durability durability = Durability::kSync;
+    std::uint64_t room_messages = 0;
+    std::uint64_t room_bytes = 0;
+    std::vector<PublishException> exceptions;
+};
+
+// A run of messages for one consumer, as stored: `bytes` holds `count` records of (tag, length, message).
+struct Delivery {
+    SessionId session;
+    std::uint64_t consumer = 0;
+    QueueId queue;
+    Sequence first_seq;
+    std::uint32_t count = 0;
+    std::uint32_t lease = 0;
+    std::uint32_t attempt = 0;
+    std::uint64_t epoch = 0;
+    Millis lease_time{0};
+    std::int64_t commit_time_ms = 0;
+    SharedPayload payload;  // keeps `bytes` alive
+    std::string_view bytes;
+};
+
+// Messages first <= seq <= last held under (epoch, lease).
+struct LeaseRange {
+    Sequence first;
+    Sequence last;
+    std::uint64_t epoch = 0;
+    std::uint32_t lease = 0;
+};
+
+struct SettleReply {
+    SessionId session;
+    std::uint64_t request_id = 0;
+    std::uint64_t count = 0;
+    std::vector<LeaseRange> stale;
+    bool extended = false;  // answers Extend, not Settle
+};
+
+// Sends. Called on the shard's thread; must not call back into the core. A session that is gone is ignored.
+class Outlet {
+public:
+    Outlet() = default;
+    Outlet(const Outlet&) = delete;
+    Outlet& operator=(const Outlet&) = delete;
+    virtual ~Outlet() = default;
+
+    virtual void confirm(const Confirmation& confirmation) = 0;
+    virtual void deliver(const Delivery& delivery) = 0;
+    virtual void settled(const SettleReply& reply) = 0;
+    virtual void fail(SessionId session, std::uint64_t request_id, const Error& error) = 0;
+    virtual void consumer_closed(SessionId session, std::uint64_t consumer, const Error& error) = 0;
+    // False while so much waits to be sent to the session that it should get no deliveries.
+    [[nodiscard]] virtual bool has_room(SessionId session) const = 0;
+};
+
+struct ReadRequest {
+    NamespaceId ns;
+    QueueId queue;
+    Sequence first;             // of the first block wanted
+    Sequence last;              // no block that starts after this
+    std::size_t max_bytes = 0;  // stop after the block that reaches it; at least one block is read
+};
+struct ReadBlock {
+    Sequence first;
+    SharedPayload payload;  // null: the record is damaged
+};
+using ReadDone = std::function<void(std::vector<ReadBlock>)>;
+
+// Reads committed blocks on another thread; `done` is called on the shard's thread, from the event loop.
+class BlockReader {
+public:
+    BlockReader() = default;
+    BlockReader(const BlockReader&) = delete;
+    BlockReader& operator=(const BlockReader&) = delete;
+    virtual ~BlockReader() = default;
+
+    virtual void read(const ReadRequest& request, ReadDone done) = 0;
+};
+
+}  // namespace rockdove::core

@@ -1,0 +1,245 @@
+// A durable first-in-first-out queue: blocks of waiting messages, runs of started ones, messages that came back, dead
+// letters.
+//
+// Runs on: the shard's thread. Never blocks; time comes in as `now`; what must be read from the disk is asked of the
+//          BlockReader and goes on when it is there.
+// Owns:    its blocks' entries and its consumers. Borrows `shared`, which outlives it.
+// Memory:  one entry per block, the window ahead of the consumers, what is in flight or came back. Not the backlog.
+// Order:   by sequence (position, as long as nothing is delayed); a message that comes back returns to its place (E-6).
+// Visible: a message is shown to consumers only once the commit that stored it holds.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "server/core/block.h"
+#include "server/core/consumer.h"
+#include "server/core/shared.h"
+#include "storage/record.h"
+
+namespace rockdove::core {
+
+enum class Outcome : std::uint8_t { kAck = 1, kRetry = 2, kRelease = 3, kReject = 4 };
+
+struct QueueInfo {
+    QueueId id;
+    std::string name;
+    QueueSettings settings;
+    bool paused = false;
+    std::int64_t created_ms = 0;
+    std::uint64_t ready = 0, started = 0, waiting = 0, dead = 0, bytes = 0, consumers = 0;
+    std::int64_t oldest_commit_time_ms = 0;
+    std::uint64_t next_seq = 0;
+    std::uint64_t accepted = 0, delivered = 0, acked = 0, retried = 0, died = 0, refused = 0;
+    std::uint64_t dead_evicted = 0, damaged = 0;
+};
+
+enum class PeekState : std::uint8_t { kReady = 2, kStarted = 4, kWaiting = 5, kDead = 6 };  // as on the wire
+
+struct PeekItem {
+    Sequence sequence;
+    PeekState state = PeekState::kReady;
+    std::uint32_t attempts = 0;
+    std::int64_t commit_time_ms = 0;
+    std::int64_t visible_at_ms = 0;
+    std::string last_error;
+    std::string consumer;
+    std::string message;  // encoded
+};
+struct PeekResult {
+    std::vector<PeekItem> items;
+    Sequence next;  // 0: no more
+};
+using PeekDone = std::function<void(PeekResult)>;
+
+// Messages [first, first + count) of a publish, encoded as records (tag, length, message) one behind the other.
+struct Records {
+    std::string_view bytes;               // of the whole publish
+    std::span<const std::uint32_t> ends;  // end of each message within `bytes`
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+
+    [[nodiscard]] std::size_t start_of(std::uint32_t i) const { return i == 0 ? 0 : ends[i - 1]; }
+};
+
+struct Appended {
+    Sequence first;
+    std::uint32_t count = 0;  // accepted, from the front; fewer than given: the queue is full
+    std::int64_t commit_time_ms = 0;
+};
+
+class Queue {
+public:
+    Queue(Shared& shared, QueueId id, storage::QueueRecord record);
+    Queue(const Queue&) = delete;
+    Queue& operator=(const Queue&) = delete;
+    ~Queue();
+
+    [[nodiscard]] QueueId id() const { return id_; }
+    [[nodiscard]] const std::string& name() const { return record_.name; }
+    [[nodiscard]] const QueueSettings& settings() const { return record_.settings; }
+    [[nodiscard]] bool durable() const { return record_.settings.durability != Durability::kMemory; }
+    [[nodiscard]] QueueInfo info() const;
+    [[nodiscard]] std::uint64_t room_messages() const;
+    [[nodiscard]] std::uint64_t room_bytes() const;
+    [[nodiscard]] bool empty() const { return messages_ == 0; }
+    // Null if there is none of that name.
+    [[nodiscard]] Consumer* find_consumer(std::string_view name) const;
+    // Why a publish of messages is refused: the limit, its value, what to do.
+    [[nodiscard]] Error full_error() const;
+
+    // Publishing (queue.cc).
+    Appended append(const Records& records, TimePoint now);
+    void count_refused(std::uint64_t count) { refused_ += count; }
+
+    // Consumers (queue_consumers.cc). `held`: what the client still works on; the rest under this name goes back.
+    Consumer& attach(std::string_view name, SessionId session, std::uint64_t number,
+                     const std::vector<LeaseRange>& held, TimePoint now, std::vector<LeaseRange>* still_held);
+    // `clean`: the client said goodbye, so what it holds goes back at once and uncounted; else it has a grace.
+    void detach(Consumer& consumer, bool clean, TimePoint now);
+    void close_consumers(const Error& why);
+    void touch();  // to be dispatched and sealed at the end of the turn
+
+    // Settling (queue_settle.cc).
+    SettleReply settle(Consumer& consumer, Outcome outcome, const std::vector<LeaseRange>& ranges,
+                       std::string_view reason, std::optional<Millis> after, TimePoint now);
+    SettleReply extend(Consumer& consumer, const std::vector<LeaseRange>& ranges, Millis lease, TimePoint now);
+
+    // Called by the namespace (queue_dispatch.cc).
+    void dispatch(TimePoint now);
+    void on_time(TimePoint now);
+    [[nodiscard]] TimePoint next_time() const;
+    void drop_payload(Sequence block);
+
+    // Writes what changed since the last seal into the stage (queue.cc). Called right before a commit is submitted.
+    void seal();
+
+    // Administration (queue_admin.cc).
+    void update(const QueueSettings& settings);
+    void set_paused(bool paused);
+    std::uint64_t purge();          // all but started messages and dead letters; returns how many
+    std::uint64_t erase_records();  // of a deleted queue; returns how many messages went
+    void peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, PeekDone done);
+
+    // Recovery (queue_recovery.cc), in this order.
+    void load_head(Sequence next);
+    void load_block(Sequence first, const storage::BlockIndexRecord& index);
+    Result<void> load_state(Sequence first, const storage::BlockStateRecord& state);
+    Result<void> load_returned(Sequence sequence, storage::ReturnedRecord record);
+    void load_dead(Sequence sequence);
+
+private:
+    friend class QueueTestAccess;
+
+    struct Fresh {
+        Block* block = nullptr;
+        std::uint32_t first = 0;
+        std::uint32_t end = 0;
+    };
+
+    // Blocks (queue.cc).
+    Block* find_block(Sequence sequence);
+    std::size_t index_of(Sequence sequence) const;  // of the first block that ends after it
+    Block& open_block(Sequence first, std::int64_t commit_time_ms);
+    void close_open_block();
+    void mark_dirty(Block& block);
+    void remove_block(Block& block);
+    void drop_gone_blocks();
+    void account_done(Block& block, std::uint32_t count);
+    void after_commit(Effect effect);
+    [[nodiscard]] bool visible(const Block& block) const;
+
+    // Window (queue_dispatch.cc).
+    [[nodiscard]] std::size_t window_limit() const;
+    void keep_ahead(Block& block);
+    void leave(Block& block);
+    void read_ahead();
+    void read_block(const Block& block);
+    void start_read(Sequence first, Sequence last, std::size_t max_bytes);
+    void on_read(std::vector<ReadBlock> blocks);
+    void mark_damaged(Block& block);
+
+    // Dispatch (queue_dispatch.cc).
+    Fresh next_fresh();
+    Consumer* next_consumer(std::size_t* able);
+    void start(Consumer& consumer, Block& block, std::uint32_t first, std::uint32_t end, Run run, TimePoint now);
+    bool dispatch_returned(TimePoint now);
+    bool dispatch_fresh(const Fresh& fresh, TimePoint now);
+    [[nodiscard]] std::uint32_t fitting(const Consumer& consumer, const Block& block, std::uint32_t first,
+                                        std::uint32_t count) const;
+    void bury_dying(TimePoint now);
+
+    // Settling (queue_settle.cc).
+    void insert_run(Block& block, Run run);
+    void index_lease(Block& block);
+    void unhold(Run& run, std::uint32_t count);
+    void ack(Block& block, std::size_t run_index, std::uint32_t first, std::uint32_t end);
+    void give_back(Block& block, const Run& part, TimePoint now);
+    void retry(Block& block, const Run& part, std::string_view reason, std::optional<Millis> after, TimePoint now);
+    void lose(Block& block, const Run& part, TimePoint now);
+    void release(Block& block, const Run& part, std::optional<Millis> after, TimePoint now);
+    void put_back(Block& block, std::uint32_t index, storage::ReturnedRecord record, TimePoint now);
+    void die(Block& block, std::uint32_t index, storage::ReturnedRecord record, storage::DeathReason reason,
+             TimePoint now);
+    void bury(Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now);
+    void evict_dead();
+    void forget_returned(Sequence sequence);
+    [[nodiscard]] Millis backoff(std::uint32_t attempts) const;
+    template <class Handle>
+    SettleReply for_held(Consumer& consumer, const std::vector<LeaseRange>& ranges, Handle&& handle);
+    template <class Handle>
+    void for_runs_of(const Consumer& consumer, Handle&& handle);
+    void expire_leases(TimePoint now);
+    void end_graces(TimePoint now);
+    void remove_unused_consumers();
+
+    // Set at construction.
+    Shared& shared_;
+    const QueueId id_;
+    storage::QueueRecord record_;
+
+    // Blocks in order of sequence; gone ones stay until drop_gone_blocks().
+    std::deque<Block> blocks_;
+    std::size_t gone_blocks_ = 0;
+    bool open_ = false;            // blocks_.back() still takes messages
+    std::vector<Sequence> dirty_;  // first sequences of blocks to be written by seal()
+    Sequence next_{1};
+    Sequence cursor_{1};                               // everything before it is done, started or returned
+    std::set<std::pair<TimePoint, Sequence>> leases_;  // (earliest lease end, block)
+
+    // Messages that came back: waiting until due, or ready.
+    std::map<Sequence, storage::ReturnedRecord> returned_;
+    std::set<Sequence> ready_;
+    std::set<std::pair<TimePoint, Sequence>> waiting_;
+    std::set<Sequence> dying_;  // decided; their bodies are being read
+    std::set<Sequence> dead_;
+    std::map<Sequence, std::string> memory_dead_;  // dead letters of a memory queue
+    std::size_t memory_dead_bytes_ = 0;
+
+    std::vector<std::unique_ptr<Consumer>> consumers_;
+    std::size_t turn_ = 0;                // round robin
+    bool touched_ = false;                // in shared_.touched
+    bool unsealed_ = false;               // in the namespace's list of what to seal
+    TimePoint timer_ = TimePoint::max();  // key in the namespace's timer index
+    bool reading_ = false;
+    std::size_t ahead_bytes_ = 0;
+
+    std::uint64_t messages_ = 0;  // all but done and dead
+    std::uint64_t bytes_ = 0;
+    std::uint64_t started_ = 0;
+    std::uint64_t damaged_ = 0;
+    std::uint64_t accepted_ = 0, delivered_ = 0, acked_ = 0, retried_ = 0, died_ = 0, refused_ = 0, dead_evicted_ = 0;
+
+    friend class Namespace;
+};
+
+}  // namespace rockdove::core

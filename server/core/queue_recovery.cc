@@ -1,0 +1,106 @@
+// Rebuilding a queue from its records. Costs by blocks and by messages that are not simply waiting, never by payload.
+#include <algorithm>
+
+#include "server/core/queue.h"
+
+namespace rockdove::core {
+
+void Queue::load_head(Sequence next) { next_ = std::max(next_, next); }
+
+// Blocks come in ascending order.
+void Queue::load_block(Sequence first, const storage::BlockIndexRecord& index) {
+    Block block;
+    block.first = first;
+    block.count = index.count;
+    block.bytes = index.bytes;
+    block.commit_time_ms = index.commit_time_ms;
+    if (blocks_.empty()) cursor_ = first;
+    next_ = std::max(next_, Sequence(block.end()));
+    messages_ += block.count;
+    bytes_ += block.bytes;
+    blocks_.push_back(std::move(block));
+}
+
+Result<void> Queue::load_state(Sequence first, const storage::BlockStateRecord& record) {
+    Block* block = find_block(first);
+    const auto bad = [&](const char* what) {
+        return Error(ErrorCode::kInternal,
+                     "queue \"" + record_.name + "\": the state of block " + std::to_string(first.value) + " " + what);
+    };
+    if (block == nullptr || block->first != first) return bad("belongs to no block");
+    BlockState& state = block->touch();
+    state.stored = true;
+    std::uint32_t done = 0;
+    for (const auto& [from, end] : record.done) {
+        if (from >= end || end > block->count) return bad("is out of range");
+        state.done.set(from, end);
+        done += end - from;
+    }
+    if (done >= block->count) return bad("has nothing left");
+    const std::uint64_t before = block->bytes_left();
+    block->done = done;
+    messages_ -= done;
+    bytes_ -= before - block->bytes_left();
+
+    for (const storage::RunRecord& stored : record.runs) {
+        if (stored.count == 0 || std::uint64_t{stored.first} + stored.count > block->count)
+            return bad("is out of range");
+        if (!state.runs.empty() && state.runs.back().end() > stored.first) return bad("has runs out of order");
+        Run run;
+        run.first = stored.first;
+        run.count = stored.count;
+        run.left = run.count - state.done.count(run.first, run.end());
+        if (run.left == 0) return bad("has an empty run");
+        run.lease = stored.lease;
+        run.attempts = stored.attempts;
+        run.releases = stored.releases;
+        run.losses = stored.losses;
+        run.epoch = stored.epoch;
+        run.lease_end = from_unix_ms(stored.lease_end_ms);
+        run.bytes_left = std::uint64_t{block->bytes} * run.left / block->count;
+        run.consumer = find_consumer(stored.consumer);
+        if (run.consumer == nullptr) {
+            // Its client may come back and settle until the lease ends (SEMANTICS section 7, "broker restart").
+            consumers_.push_back(std::make_unique<Consumer>());
+            run.consumer = consumers_.back().get();
+            run.consumer->name = stored.consumer;
+            run.consumer->queue = this;
+        }
+        run.consumer->held_messages += run.left;
+        run.consumer->held_bytes += run.bytes_left;
+        started_ += run.left;
+        for (std::uint32_t i = run.first; i < run.end(); ++i) {
+            if (!state.done.test(i)) state.held.set(i);
+        }
+        state.runs.push_back(run);
+    }
+    index_lease(*block);
+    return {};
+}
+
+Result<void> Queue::load_returned(Sequence sequence, storage::ReturnedRecord record) {
+    Block* block = find_block(sequence);
+    if (block == nullptr) {
+        return Error(ErrorCode::kInternal, "queue \"" + record_.name + "\": message " + std::to_string(sequence.value) +
+                                               " came back, but its block is gone");
+    }
+    BlockState& state = block->touch();
+    const auto index = static_cast<std::uint32_t>(sequence.value - block->first.value);
+    if (state.done.test(index) || state.held.test(index)) {
+        return Error(ErrorCode::kInternal, "queue \"" + record_.name + "\": message " + std::to_string(sequence.value) +
+                                               " is recorded in two states");
+    }
+    state.held.set(index);
+    if (record.dying != storage::DeathReason::kNone) {
+        dying_.insert(sequence);
+    } else {
+        // Those due already become ready with the first tick.
+        waiting_.emplace(from_unix_ms(record.visible_at_ms), sequence);
+    }
+    returned_.insert_or_assign(sequence, std::move(record));
+    return {};
+}
+
+void Queue::load_dead(Sequence sequence) { dead_.insert(sequence); }
+
+}  // namespace rockdove::core

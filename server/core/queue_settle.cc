@@ -1,0 +1,335 @@
+// What becomes of started messages: acked, put back, dead (SEMANTICS section 7).
+#include <algorithm>
+#include <cmath>
+
+#include "server/core/queue_runs.h"
+#include "storage/keys.h"
+
+namespace rockdove::core {
+
+// --- runs -------------------------------------------------------------------------------------------------------
+
+void Queue::insert_run(Block& block, Run run) {
+    BlockState& state = block.touch();
+    state.runs.insert(state.runs.begin() + static_cast<std::ptrdiff_t>(first_run(state.runs, run.first)), run);
+    index_lease(block);
+}
+
+// Keeps leases_ true for the block; to be called after its runs have changed.
+void Queue::index_lease(Block& block) {
+    TimePoint earliest = TimePoint::max();
+    if (block.state) {
+        for (const Run& run : block.state->runs) earliest = std::min(earliest, run.lease_end);
+    }
+    if (!block.state || block.state->next_lease_end == earliest) return;
+    if (block.state->next_lease_end != TimePoint::max()) leases_.erase({block.state->next_lease_end, block.first});
+    block.state->next_lease_end = earliest;
+    if (earliest != TimePoint::max()) leases_.emplace(earliest, block.first);
+    touch();
+}
+
+// `count` messages of the run are no longer in its consumer's hands; takes their share of its credit.
+void Queue::unhold(Run& run, std::uint32_t count) {
+    const std::uint64_t bytes = run.left == 0 ? 0 : run.bytes_left * count / run.left;
+    run.consumer->held_messages -= count;
+    run.consumer->held_bytes -= bytes;
+    run.bytes_left -= bytes;
+    run.left -= count;
+    started_ -= count;
+}
+
+// --- settling ---------------------------------------------------------------------------------------------------
+
+SettleReply Queue::settle(Consumer& consumer, Outcome outcome, const std::vector<LeaseRange>& ranges,
+                          std::string_view reason, std::optional<Millis> after, TimePoint now) {
+    SettleReply reply =
+        for_held(consumer, ranges, [&](Block& block, std::size_t run_index, std::uint32_t first, std::uint32_t end) {
+            if (outcome == Outcome::kAck) {
+                ack(block, run_index, first, end);
+                return;
+            }
+            const Run part = carve(block.state->runs, run_index, first, end, block.state->done);
+            if (outcome == Outcome::kRetry) {
+                retry(block, part, reason, after, now);
+            } else if (outcome == Outcome::kRelease) {
+                release(block, part, after, now);
+            } else {
+                Run rejected = part;
+                unhold(rejected, rejected.left);
+                for (std::uint32_t i = first; i < end; ++i) {
+                    storage::ReturnedRecord record;
+                    record.attempts = part.attempts;
+                    record.lease = part.lease;
+                    record.last_error = reason;
+                    record.last_consumer = consumer.name;
+                    die(block, i, std::move(record), storage::DeathReason::kRejected, now);
+                }
+            }
+        });
+    touch();  // its credit is free again
+    return reply;
+}
+
+SettleReply Queue::extend(Consumer& consumer, const std::vector<LeaseRange>& ranges, Millis lease, TimePoint now) {
+    SettleReply reply =
+        for_held(consumer, ranges, [&](Block& block, std::size_t run_index, std::uint32_t first, std::uint32_t end) {
+            std::vector<Run>& runs = block.state->runs;
+            Run part = carve(runs, run_index, first, end, block.state->done);
+            part.lease_end = now + lease;
+            runs.insert(runs.begin() + static_cast<std::ptrdiff_t>(first_run(runs, part.first)), part);
+        });
+    reply.extended = true;
+    return reply;
+}
+
+void Queue::ack(Block& block, std::size_t run_index, std::uint32_t first, std::uint32_t end) {
+    BlockState& state = *block.state;
+    const std::uint32_t count = end - first;
+    unhold(state.runs[run_index], count);
+    if (state.runs[run_index].left == 0) state.runs.erase(state.runs.begin() + static_cast<std::ptrdiff_t>(run_index));
+    state.done.set(first, end);
+    state.held.reset(first, end);
+    account_done(block, count);
+    acked_ += count;
+    shared_.counters.acked += count;
+}
+
+void Queue::retry(Block& block, const Run& part, std::string_view reason, std::optional<Millis> after, TimePoint now) {
+    Run run = part;
+    const std::string consumer = run.consumer->name;
+    unhold(run, run.left);
+    const Millis wait = after ? std::clamp(*after, Millis(0), record_.settings.max_retry_delay) : backoff(run.attempts);
+    for (std::uint32_t i = run.first; i < run.end(); ++i) {
+        if (block.state->done.test(i)) continue;
+        storage::ReturnedRecord record;
+        record.attempts = run.attempts;
+        record.lease = run.lease;
+        record.releases = run.releases;
+        record.losses = run.losses;
+        record.last_error = reason.substr(0, kMaxErrorText);
+        record.last_consumer = consumer;
+        if (run.attempts >= record_.settings.max_attempts) {
+            die(block, i, std::move(record), storage::DeathReason::kMaxAttempts, now);
+        } else {
+            record.visible_at_ms = to_unix_ms(now + wait);
+            ++retried_;
+            ++shared_.counters.retried;
+            put_back(block, i, std::move(record), now);
+        }
+    }
+}
+
+// Its consumer has not come back within the grace: a retry, the first time without a wait.
+void Queue::lose(Block& block, const Run& part, TimePoint now) {
+    Run run = part;
+    ++run.losses;
+    retry(block, run, "consumer_lost", part.losses == 0 ? std::optional<Millis>(Millis(0)) : std::nullopt, now);
+}
+
+void Queue::release(Block& block, const Run& part, std::optional<Millis> after, TimePoint now) {
+    Run run = part;
+    const std::string consumer = run.consumer->name;
+    unhold(run, run.left);
+    const Millis wait = std::clamp(after.value_or(Millis(0)), Millis(0), record_.settings.max_retry_delay);
+    for (std::uint32_t i = run.first; i < run.end(); ++i) {
+        if (block.state->done.test(i)) continue;
+        storage::ReturnedRecord record;
+        record.attempts = run.attempts - 1;
+        record.lease = run.lease;
+        record.releases = run.releases + 1;
+        record.losses = run.losses;
+        record.last_consumer = consumer;
+        if (record.releases > record_.settings.max_releases) {
+            record.last_error = "released " + std::to_string(record.releases) + " times";
+            die(block, i, std::move(record), storage::DeathReason::kMaxReleases, now);
+        } else {
+            record.visible_at_ms = to_unix_ms(now + wait);
+            ++shared_.counters.released;
+            put_back(block, i, std::move(record), now);
+        }
+    }
+}
+
+// As if it had not been started, but for the lease number, which only grows.
+void Queue::give_back(Block& block, const Run& part, TimePoint now) {
+    Run run = part;
+    const std::string consumer = run.consumer->name;
+    unhold(run, run.left);
+    for (std::uint32_t i = run.first; i < run.end(); ++i) {
+        if (block.state->done.test(i)) continue;
+        storage::ReturnedRecord record;
+        record.attempts = run.attempts - 1;
+        record.lease = run.lease;
+        record.releases = run.releases;
+        record.losses = run.losses;
+        record.visible_at_ms = to_unix_ms(now);
+        record.last_consumer = consumer;
+        put_back(block, i, std::move(record), now);
+    }
+}
+
+void Queue::put_back(Block& block, std::uint32_t index, storage::ReturnedRecord record, TimePoint now) {
+    const Sequence sequence(block.first.value + index);
+    const TimePoint visible_at = from_unix_ms(record.visible_at_ms);
+    if (durable()) {
+        shared_.stage.writes().put(storage::returned_key(shared_.ns, id_, sequence), record.encode());
+    }
+    returned_.insert_or_assign(sequence, std::move(record));
+    if (visible_at <= now) {
+        ready_.insert(sequence);
+    } else {
+        waiting_.emplace(visible_at, sequence);
+    }
+    mark_dirty(block);
+}
+
+void Queue::forget_returned(Sequence sequence) {
+    returned_.erase(sequence);
+    if (durable()) shared_.stage.writes().remove(storage::returned_key(shared_.ns, id_, sequence));
+}
+
+Millis Queue::backoff(std::uint32_t attempts) const {
+    const QueueSettings& s = record_.settings;
+    const double grown =
+        static_cast<double>(s.backoff_first.count()) * std::pow(s.backoff_factor, std::max(attempts, 1U) - 1);
+    const double capped = std::min(grown, static_cast<double>(s.backoff_longest.count()));
+    const double jitter = 1.0 + s.backoff_jitter * (2.0 * shared_.random() - 1.0);
+    return Millis(static_cast<std::int64_t>(capped * jitter));
+}
+
+// --- death ------------------------------------------------------------------------------------------------------
+
+// The message is held (not in a run any more). Its body moves in the same commit; if it has to be read first, the
+// decision is stored and the move follows.
+void Queue::die(Block& block, std::uint32_t index, storage::ReturnedRecord record, storage::DeathReason reason,
+                TimePoint now) {
+    record.dying = reason;
+    record.last_error.resize(std::min(record.last_error.size(), kMaxErrorText));
+    if (block.payload) {
+        bury(block, index, record, now);
+        return;
+    }
+    const Sequence sequence(block.first.value + index);
+    record.visible_at_ms = to_unix_ms(now);
+    shared_.stage.writes().put(storage::returned_key(shared_.ns, id_, sequence), record.encode());
+    returned_.insert_or_assign(sequence, std::move(record));
+    dying_.insert(sequence);
+    mark_dirty(block);
+}
+
+void Queue::bury(Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now) {
+    const Sequence sequence(block.first.value + index);
+    storage::DeadRecord dead;
+    dead.commit_time_ms = block.commit_time_ms;
+    dead.attempts = record.attempts;
+    dead.lease = record.lease;
+    storage::Death death;
+    death.time_ms = to_unix_ms(now);
+    death.reason = record.dying;
+    death.attempt = record.attempts;
+    death.consumer = record.last_consumer;
+    death.error = record.last_error;
+    dead.deaths.push_back(std::move(death));
+    dead.message = message_body(*block.payload, index);
+    dead_.insert(sequence);
+    if (durable()) {
+        shared_.stage.writes().put(storage::dead_key(shared_.ns, id_, sequence), dead.encode());
+    } else {
+        std::string bytes = dead.encode();
+        memory_dead_bytes_ += bytes.size();
+        memory_dead_.emplace(sequence, std::move(bytes));
+    }
+    block.state->done.set(index);
+    block.state->held.reset(index);
+    account_done(block, 1);
+    ++died_;
+    ++shared_.counters.died;
+    evict_dead();
+}
+
+void Queue::evict_dead() {
+    while (dead_.size() > record_.settings.dead_max || memory_dead_bytes_ > kMemoryDeadBytes) {
+        const Sequence oldest = *dead_.begin();
+        dead_.erase(dead_.begin());
+        ++dead_evicted_;
+        if (durable()) {
+            shared_.stage.writes().remove(storage::dead_key(shared_.ns, id_, oldest));
+        } else if (const auto it = memory_dead_.find(oldest); it != memory_dead_.end()) {
+            memory_dead_bytes_ -= it->second.size();
+            memory_dead_.erase(it);
+        }
+    }
+}
+
+// --- consumers --------------------------------------------------------------------------------------------------
+
+Consumer& Queue::attach(std::string_view name, SessionId session, std::uint64_t number,
+                        const std::vector<LeaseRange>& held, TimePoint now, std::vector<LeaseRange>* still_held) {
+    Consumer* known = find_consumer(name);
+    if (known == nullptr) {
+        consumers_.push_back(std::make_unique<Consumer>());
+        Consumer& consumer = *consumers_.back();
+        consumer.name = name;
+        consumer.queue = this;
+        consumer.session = session;
+        consumer.number = number;
+        touch();
+        return consumer;
+    }
+    Consumer& consumer = *known;
+    consumer.session = session;
+    consumer.number = number;
+    consumer.grace_end = TimePoint::max();
+    // Keeps what the client names; the rest never reached it, or it has let go of it.
+    std::vector<std::pair<Sequence, Run>> kept;
+    for_held(consumer, held, [&](Block& block, std::size_t run_index, std::uint32_t first, std::uint32_t end) {
+        std::vector<Run>& runs = block.state->runs;
+        Run part = carve(runs, run_index, first, end, block.state->done);
+        LeaseRange range;
+        range.first = Sequence(block.first.value + first);
+        range.last = Sequence(block.first.value + end - 1);
+        range.epoch = part.epoch;
+        range.lease = part.lease;
+        still_held->push_back(range);
+        kept.emplace_back(block.first, part);
+    });
+    for_runs_of(consumer, [&](Block& block, const Run& part) { give_back(block, part, now); });
+    for (const auto& [first, run] : kept) {
+        Block* block = find_block(first);
+        insert_run(*block, run);
+        mark_dirty(*block);
+    }
+    touch();
+    return consumer;
+}
+
+void Queue::detach(Consumer& consumer, bool clean, TimePoint now) {
+    consumer.session = SessionId(0);
+    consumer.credit_messages = 0;
+    if (clean) {
+        for_runs_of(consumer, [&](Block& block, const Run& part) { give_back(block, part, now); });
+    } else {
+        consumer.grace_end = now + record_.settings.reconnect_grace;
+    }
+    touch();
+    remove_unused_consumers();
+}
+
+// Detached ones that hold nothing have nothing to come back to.
+void Queue::remove_unused_consumers() {
+    std::erase_if(consumers_, [](const auto& owned) { return !owned->attached() && owned->held_messages == 0; });
+}
+
+Consumer* Queue::find_consumer(std::string_view name) const {
+    const auto it = std::find_if(consumers_.begin(), consumers_.end(),
+                                 [&](const auto& consumer) { return consumer->name == name; });
+    return it == consumers_.end() ? nullptr : it->get();
+}
+
+void Queue::close_consumers(const Error& why) {
+    for (const auto& consumer : consumers_) {
+        if (consumer->attached()) shared_.outlet.consumer_closed(consumer->session, consumer->number, why);
+    }
+}
+
+}  // namespace rockdove::core

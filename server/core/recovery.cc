@@ -1,0 +1,109 @@
+// Rebuilds a namespace from its records: one pass over each kind, small records only.
+#include "server/core/namespace.h"
+#include "storage/keys.h"
+
+namespace rockdove::core {
+
+namespace {
+
+using storage::KeyView;
+using storage::RecordView;
+using storage::Tag;
+
+// Visits all records of a kind; the first error ends the walk.
+template <class Visit>
+Result<void> each(storage::MessageStore& store, NamespaceId ns, Tag tag, Visit&& visit) {
+    std::optional<Error> failure;
+    const auto [begin, end] = storage::tag_range(ns, tag);
+    Result<void> scanned = store.scan(begin, end, [&](const RecordView& record) {
+        Result<KeyView> key = storage::parse_key(record.key);
+        Result<void> ok = key ? Result<void>() : Result<void>(key.error());
+        if (ok && record.damaged) {
+            ok = Error(ErrorCode::kInternal, std::string("a record of kind '") + static_cast<char>(tag) +
+                                                 "' fails its checksum (queue " + std::to_string(key->queue.value) +
+                                                 ", sequence " + std::to_string(key->sequence.value) + ")");
+        }
+        if (ok) ok = visit(*key, record.payload);
+        if (!ok) failure = ok.error();
+        return ok.has_value();
+    });
+    if (failure) return *failure;
+    return scanned;
+}
+
+}  // namespace
+
+Result<void> Namespace::recover(storage::MessageStore& store, const storage::NamespaceRecord& stored) {
+    next_queue_ = std::max(next_queue_, stored.next_queue);
+
+    Result<void> ok =
+        each(store, shared_.ns, Tag::kQueue, [&](const KeyView& key, std::string_view bytes) -> Result<void> {
+            Result<storage::QueueRecord> record = storage::QueueRecord::decode(bytes);
+            if (!record) return record.error();
+            next_queue_ = std::max(next_queue_, (key.queue.value & 0xFFFFFF) + 1);
+            add_queue(key.queue, *std::move(record));
+            return {};
+        });
+    if (!ok) return ok;
+
+    // Runs visit(queue, key, payload) over a kind of record that belongs to a queue.
+    const auto each_of_queue = [&](Tag tag, auto&& visit) {
+        return each(store, shared_.ns, tag, [&](const KeyView& key, std::string_view bytes) -> Result<void> {
+            Queue* queue = shared_.find(key.queue);
+            if (queue == nullptr) {
+                return Error(ErrorCode::kInternal,
+                             "records of queue " + std::to_string(key.queue.value) + ", which does not exist");
+            }
+            return visit(*queue, key, bytes);
+        });
+    };
+
+    ok = each_of_queue(Tag::kHead, [](Queue& queue, const KeyView&, std::string_view bytes) -> Result<void> {
+        Result<storage::HeadRecord> head = storage::HeadRecord::decode(bytes);
+        if (!head) return head.error();
+        queue.load_head(head->next);
+        return {};
+    });
+    if (!ok) return ok;
+
+    ok = each_of_queue(Tag::kBlockIndex, [](Queue& queue, const KeyView& key, std::string_view bytes) -> Result<void> {
+        Result<storage::BlockIndexRecord> index = storage::BlockIndexRecord::decode(bytes);
+        if (!index) return index.error();
+        queue.load_block(key.sequence, *index);
+        return {};
+    });
+    if (!ok) return ok;
+
+    ok = each_of_queue(Tag::kBlockState, [](Queue& queue, const KeyView& key, std::string_view bytes) -> Result<void> {
+        Result<storage::BlockStateRecord> state = storage::BlockStateRecord::decode(bytes);
+        if (!state) return state.error();
+        return queue.load_state(key.sequence, *state);
+    });
+    if (!ok) return ok;
+
+    ok = each_of_queue(Tag::kReturned, [](Queue& queue, const KeyView& key, std::string_view bytes) -> Result<void> {
+        Result<storage::ReturnedRecord> returned = storage::ReturnedRecord::decode(bytes);
+        if (!returned) return returned.error();
+        return queue.load_returned(key.sequence, *std::move(returned));
+    });
+    if (!ok) return ok;
+
+    ok = each_of_queue(Tag::kDead, [](Queue& queue, const KeyView& key, std::string_view) -> Result<void> {
+        queue.load_dead(key.sequence);
+        return {};
+    });
+    if (!ok) return ok;
+
+    ok = each(store, shared_.ns, Tag::kProducer, [&](const KeyView& key, std::string_view bytes) -> Result<void> {
+        Result<storage::ProducerRecord> producer = storage::ProducerRecord::decode(bytes);
+        if (!producer) return producer.error();
+        producers_.load(key.name, *producer);
+        return {};
+    });
+    if (!ok) return ok;
+
+    for (const auto& [id, queue] : queues_) queue->touch();
+    return {};
+}
+
+}  // namespace rockdove::core

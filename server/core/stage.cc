@@ -1,0 +1,38 @@
+#include "server/core/stage.h"
+
+namespace rockdove::core {
+
+namespace {
+
+struct Execute {
+    const Error* failure;
+    Outlet& outlet;
+
+    void operator()(const Confirmation& confirmation) const {
+        if (failure == nullptr) {
+            outlet.confirm(confirmation);
+        } else {
+            outlet.fail(confirmation.session, confirmation.request_id, *failure);
+        }
+    }
+    void operator()(const Delivery& delivery) const {
+        if (failure == nullptr) outlet.deliver(delivery);
+    }
+    void operator()(const SettleReply& reply) const {
+        if (reply.request_id == 0) return;
+        if (failure == nullptr) {
+            outlet.settled(reply);
+        } else {
+            outlet.fail(reply.session, reply.request_id, *failure);
+        }
+    }
+    void operator()(const Reply& reply) const { reply(failure); }
+};
+
+}  // namespace
+
+void execute(const Effect& effect, const Error* failure, Outlet& outlet) {
+    std::visit(Execute{failure, outlet}, effect);
+}
+
+}  // namespace rockdove::core

@@ -34,7 +34,7 @@ const std::vector<Setting>& table() {
 
         {"storage.disk_low", &S::disk_low, "auto",
          R"(Free disk space below which publishes are refused: a size, "5%", or "auto", the larger of 2 GiB and 5 %.)"},
-        {"storage.memory", &S::storage_memory, "64MiB", "Memory for write buffers and block cache of the store.",
+        {"storage.memory", &S::storage_memory, "80MiB", "Memory for write buffers and block cache of the store.",
          16 * kMiB, 1024 * kGiB},
 
         {"limits.max_message", &S::max_message, "16MiB", "Largest message, body and headers.", kKiB, 64 * kMiB},

@@ -1,0 +1,29 @@
+// How RocksDB is set up (RELIABILITY 5.1): the one place with its settings.
+#pragma once
+
+#include <rocksdb/options.h>
+
+#include <memory>
+#include <string>
+
+namespace rocksdb {
+class Env;
+class FileSystem;
+class Logger;
+}  // namespace rocksdb
+
+namespace rockdove::storage {
+
+struct RocksdbSetup {
+    std::shared_ptr<rocksdb::FileSystem> file_system;
+    std::shared_ptr<rocksdb::Logger> info_log;
+    std::uint64_t memory_bytes = 0;  // write buffers and block cache together
+};
+
+// An Env made of this file system and the system's clock and threads. It must outlive the database.
+std::unique_ptr<rocksdb::Env> make_env(const RocksdbSetup& setup);
+
+// `env`: of make_env(). For reading and for writing.
+rocksdb::Options make_options(const RocksdbSetup& setup, rocksdb::Env* env);
+
+}  // namespace rockdove::storage

@@ -1,0 +1,46 @@
+// What a RocksdbStore is made of; opening.cc puts it together.
+#pragma once
+
+#include <rocksdb/write_batch.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+
+#include "storage/rocksdb/database.h"
+#include "storage/rocksdb/durable_mark.h"
+#include "storage/rocksdb/lock.h"
+#include "storage/rocksdb/rocksdb_store.h"
+
+namespace rockdove::storage {
+
+struct RocksdbStore::Parts {
+    Parts(Directory where, const OpenOptions& options) : directory(std::move(where)), database(directory, options) {}
+
+    // Set by open.
+    const Directory directory;
+    std::unique_ptr<DirectoryLock> lock;  // let go after the database is closed
+    Database database;
+    StoreState opened;
+    std::string torn_at;
+
+    // The commit thread's own.
+    MetaRecord meta;  // of the last commit
+    DurableMarkFile mark_file;
+    DurableMark mark;       // what the next write of the file will say
+    bool mark_due = false;  // `mark` is newer than the file
+    std::chrono::steady_clock::time_point mark_written;
+    rocksdb::WriteBatch batch;
+
+    // Shared: set by the commit thread, read by all.
+    std::atomic<bool> usable{true};  // false once closed or stopped
+    std::atomic<std::uint64_t> commits{0};
+    std::atomic<std::uint64_t> syncs{0};
+    std::atomic<std::uint64_t> bytes_written{0};
+
+    // Writes `writes` and the next meta record. After an error nothing more may be written.
+    rocksdb::Status write(const WriteSet& writes, const MetaRecord& next, bool sync);
+    rocksdb::Status write_mark();
+};
+
+}  // namespace rockdove::storage

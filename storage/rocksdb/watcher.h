@@ -1,0 +1,38 @@
+// What RocksDB's own threads tell the store: background errors, write stalls, switches of the write-ahead log.
+#pragma once
+
+#include <rocksdb/listener.h>
+
+#include <atomic>
+#include <mutex>
+#include <string>
+
+namespace rockdove::storage {
+
+// Called on RocksDB's threads, read from any. The first background error is final: nothing is resumed.
+class Watcher final : public rocksdb::EventListener {
+public:
+    const char* Name() const override { return "rockdove"; }
+
+    void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override;
+    void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason reason, rocksdb::Status error,
+                              bool* auto_recovery) override;
+    void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override;
+    void OnMemTableSealed(const rocksdb::MemTableInfo& info) override;
+
+    // Text of the first background error; empty if there was none.
+    [[nodiscard]] std::string background_error() const;
+    [[nodiscard]] bool failed() const { return failed_.load(std::memory_order_acquire); }
+    [[nodiscard]] bool stalled() const { return stalled_.load(std::memory_order_relaxed); }
+    // True once after the log was switched.
+    bool take_wal_switched() { return wal_switched_.exchange(false, std::memory_order_relaxed); }
+
+private:
+    std::atomic<bool> failed_{false};  // set after error_ is
+    std::atomic<bool> stalled_{false};
+    std::atomic<bool> wal_switched_{false};
+    mutable std::mutex mutex_;  // background threads write error_ while others read it
+    std::string error_;
+};
+
+}  // namespace rockdove::storage

@@ -1,0 +1,167 @@
+// A shard: one thread with its sessions, its core and its timers, one commit thread, one store (ARCHITECTURE section 1).
+//
+// Runs on: start(), stop() and on_failure() from the thread that owns the shard; the rest on the shard's own thread
+//          (running_here()), except context(), which any thread may post to.
+// Owns:    the threads and the namespaces. Borrows the store, which must outlive it.
+// Errors:  after a commit that did not hold, or a store that cannot be read, every session is told and closed, and the
+//          failure callback is called once, on the shard's thread. Nothing is resumed: the process ends.
+// A turn:  requests of one round of reads, then dispatch, then, if no commit is under way, everything staged is submitted.
+#pragma once
+
+#include <boost/asio.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "server/core/namespace.h"
+#include "server/runtime/clock.h"
+#include "server/runtime/read_thread.h"
+#include "server/runtime/task_group.h"
+#include "storage/committer.h"
+#include "storage/message_store.h"
+
+namespace rockdove::runtime {
+
+struct ShardOptions {
+    core::NamespaceOptions namespaces;      // for every namespace of the shard
+    std::uint64_t min_free_bytes = 0;       // publishes are refused while the disk has less; 0: never
+};
+
+// What a session of server/net is to its shard.
+class SessionPort : public core::Outlet {
+public:
+    virtual void flush() = 0;                        // send what has been put into the outbox
+    virtual void close(const Error& why) = 0;        // say it, then hang up
+    virtual void say_goodbye(const std::string& reason, Millis reconnect_after) = 0;  // GoAway
+    virtual void check_deadlines(std::chrono::steady_clock::time_point now) = 0;      // called about once a second
+};
+
+// A picture for metrics, stats and health; made on the shard's thread.
+struct ShardSnapshot {
+    ShardId shard;
+    std::uint64_t epoch = 0;
+    Lsn lsn;
+    std::string cluster_id;
+    TimePoint started;
+    TimePoint now;
+    std::size_t sessions = 0;
+    std::size_t consumers = 0;
+    std::size_t queues = 0;
+    core::Counters counters;
+    storage::StoreStats store;              // at most about a second old
+    storage::CommitTimes commits;
+    std::string publish_refusal;            // why publishes are refused now; empty: they are not
+    struct QueueRow {
+        std::string ns;
+        core::QueueInfo info;
+    };
+    std::vector<QueueRow> rows;             // at most `max_queues`, by name
+};
+
+class Shard final : private core::Outlet {
+public:
+    Shard(ShardId id, storage::MessageStore& store, ShardOptions options);
+    Shard(const Shard&) = delete;
+    Shard& operator=(const Shard&) = delete;
+    ~Shard() override;  // stop()
+
+    // Rebuilds the namespaces (on the calling thread), then starts the threads. Error: kInternal, the store is damaged.
+    Result<void> start();
+    // To be set before start().
+    void on_failure(std::function<void(const Error&)> callback) { failed_callback_ = std::move(callback); }
+    // Commits what is staged, then ends the threads. Sessions must be closed before (close_sessions()), or are dropped.
+    void stop();
+
+    asio::io_context& context() { return context_; }
+    [[nodiscard]] bool running_here() const { return std::this_thread::get_id() == thread_id_; }
+
+    // --- on the shard's thread ---
+    [[nodiscard]] ShardId id() const { return id_; }
+    [[nodiscard]] TimePoint now() const { return clock_.now(); }
+    [[nodiscard]] const storage::StoreState& store_state() const { return store_.opened(); }
+    TaskGroup& tasks() { return tasks_; }
+    // Errors: kInvalid, kNotFound (unknown, and not created on use).
+    Result<core::Namespace*> open_namespace(std::string_view name);
+    // Sessions are told by id; a session is registered from its first byte to its end.
+    void add_session(SessionId id, std::weak_ptr<SessionPort> session);
+    void remove_session(SessionId id);
+    [[nodiscard]] std::size_t session_count() const { return sessions_.size(); }
+    // Asks for a turn after the handlers that are ready now have run.
+    void request_turn();
+    // The session has something in its outbox: it is flushed at the end of the turn.
+    void request_flush(SessionId id);
+    // While true, sessions should not read on: what is staged has outgrown what the disk takes.
+    [[nodiscard]] bool stage_full() const;
+    // Completes when stage_full() may have become false.
+    asio::awaitable<void> wait_for_room();
+    [[nodiscard]] ShardSnapshot snapshot(std::size_t max_queues) const;
+    // GoAway to every session, then, after `grace`, hangs up; `done` when no session is left.
+    void close_sessions(const std::string& reason, Millis grace, std::function<void()> done);
+    [[nodiscard]] bool failed() const { return failed_; }
+
+private:
+    // core::Outlet: to the session concerned, if it is still there.
+    void confirm(const core::Confirmation& confirmation) override;
+    void deliver(const core::Delivery& delivery) override;
+    void settled(const core::SettleReply& reply) override;
+    void fail(SessionId session, std::uint64_t request_id, const Error& error) override;
+    void consumer_closed(SessionId session, std::uint64_t consumer, const Error& error) override;
+    [[nodiscard]] bool has_room(SessionId session) const override;
+
+    [[nodiscard]] std::shared_ptr<SessionPort> find_session(SessionId id) const;
+    Result<void> recover();
+    core::Namespace& add_namespace(NamespaceId id, const std::string& name);
+    void end_turn();
+    void submit();
+    void commit_done(Lsn lsn, const storage::CommitResult& result);
+    void run_effects(const std::vector<core::Effect>& effects, const Error* failure);
+    void flush_sessions();
+    void arm_timer();
+    void on_timer();
+    void on_second();
+    void check_store(const storage::StoreStats& stats);
+    void stop_failed(const Error& why_submitted, const Error& why_staged);
+    asio::awaitable<void> second_loop();
+    asio::awaitable<void> close_loop(std::string reason, Millis grace, std::function<void()> done);
+
+    const ShardId id_;
+    storage::MessageStore& store_;
+    const ShardOptions options_;
+    std::function<void(const Error&)> failed_callback_;
+
+    asio::io_context context_{1};
+    BrokerClock clock_;
+    TimePoint started_;
+    TaskGroup tasks_;
+    std::mt19937_64 random_;
+    core::Stage stage_;
+    core::WindowBudget window_;
+    std::map<std::string, std::unique_ptr<core::Namespace>, std::less<>> namespaces_;
+    std::uint32_t next_namespace_ = 1;
+    std::unordered_map<SessionId, std::weak_ptr<SessionPort>> sessions_;
+    std::vector<SessionId> to_flush_;
+    std::vector<core::Effect> in_flight_;      // of the commit that is under way
+    bool committing_ = false;
+    bool turn_requested_ = false;
+    bool failed_ = false;
+    bool stopping_ = false;
+    bool late_timer_ = false;
+    asio::steady_timer timer_{context_};
+    TimePoint timer_at_ = TimePoint::max();
+    asio::steady_timer second_{context_};
+    asio::steady_timer room_{context_};        // cancelled whenever a commit has ended
+    storage::StoreStats stats_;
+    std::string refusal_;
+
+    std::unique_ptr<ReadThread> reader_;
+    std::unique_ptr<storage::Committer> committer_;
+    std::thread thread_;
+    std::thread::id thread_id_;
+};
+
+}  // namespace rockdove::runtime

@@ -2,7 +2,7 @@
 #include "protocol/base/error.h"
 
 #include "client/include/rockdove/client.h"
-#include "client/src/call.h"
+#include "client/src/access.h"
 
 namespace rockdove {
 
@@ -108,13 +108,15 @@ base::Error to_base(const Error& error) {
     return value;
 }
 
-Error to_public(const base::Error& error) {
+Error to_public(const base::Error& error) { return detail::to_public(error, {}); }
+
+Error detail::to_public(const base::Error& error, std::string request_id) {
     // Redirects are followed by the library; one that leads nowhere means that no broker is there.
     const bool redirect = error.code == base::ErrorCode::kNotOwner;
     const auto code = redirect ? ErrorCode::kUnavailable : static_cast<ErrorCode>(error.code);
     std::optional<Millis> retry_after;
     if (error.retry_after.count() > 0) retry_after = error.retry_after;
-    return Error(make_error_code(code), error.text, retry_after, {});
+    return Error(make_error_code(code), error.text, retry_after, std::move(request_id));
 }
 
 }  // namespace rockdove

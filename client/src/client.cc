@@ -1,0 +1,234 @@
+// The public classes: thin covers over Core, Consumer and Delivery.
+#include <cstdlib>
+
+#include "client/src/core.h"
+#include "client/src/fast_id.h"
+#include "protocol/wire.h"
+
+namespace rockdove {
+
+using detail::Access;
+
+namespace {
+
+std::string_view text_field(std::string_view message, std::uint32_t number) {
+    protocol::FieldReader in(message);
+    std::string_view found;
+    while (in.next()) {
+        if (in.field().number != number) continue;
+        found = in.field().bytes;
+        if (number == 1) break;  // the body: what follows may be long, and ours write it first
+    }
+    return found;
+}
+
+std::pair<std::string_view, std::string_view> read_header(std::string_view bytes) {
+    return {text_field(bytes, 1), text_field(bytes, 2)};
+}
+
+}  // namespace
+
+// --- Job ---
+
+Job::Job(std::shared_ptr<detail::Consumer> consumer, std::shared_ptr<detail::Delivery> delivery) noexcept
+    : consumer_(std::move(consumer)), delivery_(std::move(delivery)) {}
+Job::Job(Job&&) noexcept = default;
+Job& Job::operator=(Job&& other) noexcept {
+    Job old(std::move(*this));
+    consumer_ = std::move(other.consumer_);
+    delivery_ = std::move(other.delivery_);
+    return *this;
+}
+Job::~Job() {
+    if (delivery_) consumer_->release_quietly(delivery_);
+}
+
+const std::string& Job::id() const {
+    if (delivery_->id.empty()) delivery_->id = detail::IdRun(delivery_->run->id_prefix)(delivery_->sequence);
+    return delivery_->id;
+}
+std::string_view Job::body() const { return text_field(delivery_->message, 1); }
+std::string_view Job::content_type() const { return text_field(delivery_->message, 3); }
+std::string_view Job::subject() const { return text_field(delivery_->message, 4); }
+std::string_view Job::correlation_id() const { return text_field(delivery_->message, 5); }
+std::string_view Job::reply_to() const { return text_field(delivery_->message, 6); }
+std::string_view Job::traceparent() const { return text_field(delivery_->message, 7); }
+std::string_view Job::tracestate() const { return text_field(delivery_->message, 8); }
+std::string_view Job::key() const { return text_field(delivery_->message, 10); }
+int Job::priority() const {
+    int priority = 4;
+    protocol::FieldReader in(delivery_->message);
+    while (in.next()) {
+        if (in.field().number == 9) priority = static_cast<int>(in.field().value);
+    }
+    return priority;
+}
+std::vector<std::pair<std::string_view, std::string_view>> Job::headers() const {
+    std::vector<std::pair<std::string_view, std::string_view>> headers;
+    protocol::FieldReader in(delivery_->message);
+    while (in.next()) {
+        if (in.field().number == 2) headers.push_back(read_header(in.field().bytes));
+    }
+    return headers;
+}
+std::optional<std::string_view> Job::header(std::string_view name) const {
+    protocol::FieldReader in(delivery_->message);
+    while (in.next()) {
+        if (in.field().number != 2) continue;
+        const auto header = read_header(in.field().bytes);
+        if (header.first == name) return header.second;
+    }
+    return std::nullopt;
+}
+int Job::attempt() const { return static_cast<int>(delivery_->run->attempt); }
+std::uint64_t Job::sequence() const { return delivery_->sequence; }
+Clock::time_point Job::commit_time() const { return Clock::time_point(Millis(delivery_->run->commit_time_ms)); }
+const std::string& Job::queue() const { return consumer_->queue; }
+std::pair<std::uint64_t, std::uint32_t> Job::fence() const { return {delivery_->run->epoch, delivery_->run->lease}; }
+std::stop_token Job::stop_token() const { return consumer_->stop_token(*delivery_); }
+
+void Job::ack() && { consumer_->settle_and_wait(delivery_, Outcome::ack()); }
+void Job::retry(std::string reason, std::optional<Millis> after) && {
+    consumer_->settle_and_wait(delivery_, Outcome::retry(std::move(reason), after));
+}
+void Job::release(Millis after) && { consumer_->settle_and_wait(delivery_, Outcome::release(after)); }
+void Job::reject(std::string reason) && { consumer_->settle_and_wait(delivery_, Outcome::reject(std::move(reason))); }
+void Job::extend(Millis time) { consumer_->extend(delivery_, time); }
+
+// --- Worker ---
+
+Worker::Worker(std::shared_ptr<detail::Consumer> consumer) noexcept : consumer_(std::move(consumer)) {}
+Worker::Worker(Worker&&) noexcept = default;
+Worker& Worker::operator=(Worker&& other) noexcept {
+    Worker old(std::move(*this));
+    consumer_ = std::move(other.consumer_);
+    return *this;
+}
+Worker::~Worker() {
+    if (!consumer_) return;
+    try {
+        consumer_->stop(consumer_->settings.stop_within);
+    } catch (const Error&) {
+        consumer_->abandon();  // on the I/O thread
+    }
+}
+void Worker::pause() { consumer_->pause(); }
+void Worker::resume() { consumer_->resume(); }
+void Worker::stop() { consumer_->stop(consumer_->settings.stop_within); }
+void Worker::wait() { consumer_->wait(); }
+
+// --- Receiver ---
+
+Receiver::Receiver(std::shared_ptr<detail::Consumer> consumer) noexcept : consumer_(std::move(consumer)) {}
+Receiver::Receiver(Receiver&&) noexcept = default;
+Receiver& Receiver::operator=(Receiver&& other) noexcept {
+    Receiver old(std::move(*this));
+    consumer_ = std::move(other.consumer_);
+    return *this;
+}
+Receiver::~Receiver() {
+    if (!consumer_) return;
+    try {
+        consumer_->stop(consumer_->settings.stop_within);
+    } catch (const Error&) {
+        consumer_->abandon();
+    }
+}
+Job Receiver::next() {
+    auto delivery = consumer_->next(std::chrono::steady_clock::time_point::max());
+    return Access::job(consumer_, std::move(delivery));
+}
+std::optional<Job> Receiver::next(Millis wait) {
+    auto delivery = consumer_->next(std::chrono::steady_clock::now() + wait);
+    if (!delivery) return std::nullopt;
+    return Access::job(consumer_, std::move(delivery));
+}
+
+// --- Client ---
+
+namespace {
+
+detail::Core& checked(const std::shared_ptr<detail::Core>& core) {
+    if (!core) detail::fail(ErrorCode::kClosed, "this client was moved from");
+    return *core;
+}
+
+void close_quietly(const std::shared_ptr<detail::Core>& core) noexcept {
+    if (!core) return;
+    try {
+        if (core->on_io_thread()) {
+            core->abandon();
+        } else {
+            core->close(Millis{5000});
+        }
+    } catch (...) {  // NOLINT(bugprone-empty-catch): what was not confirmed has failed its own future
+    }
+}
+
+}  // namespace
+
+Client::Client(ClientOptions options) {
+    const char* environment = std::getenv("ROCKDOVE_URL");
+    core_ = std::make_shared<detail::Core>(
+        detail::resolve(Access::settings(options), environment != nullptr ? environment : ""));
+    core_->start();
+}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&& other) noexcept {
+    close_quietly(core_);
+    core_ = std::move(other.core_);
+    return *this;
+}
+Client::~Client() { close_quietly(core_); }
+
+Receipt Client::send(std::string_view queue, Message message) {
+    checked(core_).check_may_block("send()");
+    return send_async(queue, std::move(message)).get();
+}
+
+std::future<Receipt> Client::send_async(std::string_view queue, Message message) {
+    std::promise<Receipt> promise;
+    std::future<Receipt> receipt = promise.get_future();
+    checked(core_).send(queue, message, std::move(promise));
+    return receipt;
+}
+
+Worker Client::receive(std::string queue, Handler handler, WorkerOptions options) {
+    if (!handler) detail::fail(ErrorCode::kInvalid, "receive() needs a handler");
+    return Access::worker(checked(core_).attach(std::move(queue), Access::settings(options), std::move(handler)));
+}
+
+Receiver Client::open_receiver(std::string queue, WorkerOptions options) {
+    return Access::receiver(checked(core_).attach(std::move(queue), Access::settings(options), {}));
+}
+
+void Client::create_queue(std::string_view name, QueueOptions options) {
+    v1::Frame request;
+    v1::QueueCreate& create = *request.mutable_queue_create();
+    create.set_name(std::string(name));
+    Access::fill(options, create);
+    const auto answer = checked(core_).call(std::move(request), core_->config().operation_timeout);
+    if (!answer) throw to_public(answer.error());
+}
+
+void Client::flush() { checked(core_).flush(); }
+ConnectionState Client::state() const { return core_ ? core_->state() : ConnectionState::kClosed; }
+void Client::on_state(std::function<void(ConnectionState, std::error_code)> callback) {
+    checked(core_).on_state(std::move(callback));
+}
+void Client::close(Millis grace) {
+    if (core_) core_->close(grace);
+}
+
+// --- call.h ---
+
+base::Result<v1::Frame> call(Client& client, v1::Frame request, std::chrono::milliseconds timeout) {
+    return checked(Access::core(client)).call(std::move(request), timeout);
+}
+std::optional<v1::Welcome> welcome(const Client& client) { return checked(Access::core(client)).welcome(); }
+std::string endpoint(const Client& client) { return checked(Access::core(client)).endpoint(); }
+void send_with_callback(Client& client, std::string_view queue, Message message, SendCallback callback) {
+    checked(Access::core(client)).send(queue, message, std::move(callback));
+}
+
+}  // namespace rockdove

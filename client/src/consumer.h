@@ -1,0 +1,120 @@
+// The client's side of a consumer: what Worker, Receiver and Job stand on.
+//
+// Threads: the public part any thread; the I/O part the I/O thread. One mutex guards buffer and phases; it is never
+// held while user code runs or Core is called. Lives as long as anybody holds it: the core while attached, its Worker
+// or Receiver, its jobs.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/src/access.h"
+#include "client/src/delivery.h"
+
+namespace rockdove::detail {
+
+// What a settle of a lost delivery fails with.
+base::Error stale_lease(const Delivery& delivery, const std::string& queue);
+
+class Consumer : public std::enable_shared_from_this<Consumer> {
+public:
+    // Without a handler it is a Receiver's.
+    Consumer(std::shared_ptr<Core> core, std::uint64_t number, std::string queue, Access::WorkerSettings settings,
+             Handler handler);
+
+    const std::uint64_t number;
+    const std::string queue;
+    const Access::WorkerSettings settings;
+
+    // --- any thread ---
+    void pause();
+    void resume();
+    void begin_stop();         // the part of stop() that does not wait
+    void stop(Millis within);  // as Worker::stop()
+    void abandon();            // begins stop() and goodbye without waiting
+    void wait();               // as Worker::wait()
+    // Empty: not within the time. Throws when ended.
+    std::shared_ptr<Delivery> next(SteadyTime deadline);
+    // Calls back once with a delivery or an error, perhaps before it returns. Cancelled by cancel_next with the same
+    // key.
+    using NextCallback = std::function<void(std::shared_ptr<Delivery>, std::optional<base::Error>)>;
+    void next_async(const void* key, NextCallback callback);
+    bool cancel_next(const void* key);
+    void on_end(std::function<void(std::optional<base::Error>)> callback);  // once; at once if ended already
+
+    // Of a job: settles, blocking until answered. Throws.
+    void settle_and_wait(const std::shared_ptr<Delivery>& delivery, Outcome outcome);
+    void release_quietly(const std::shared_ptr<Delivery>& delivery);
+    void extend(const std::shared_ptr<Delivery>& delivery, Millis time);
+    std::stop_token stop_token(Delivery& delivery);
+
+    // --- handler threads ---
+    // Runs handlers for what is buffered. True: there is more, but others wait for the thread; submit again.
+    bool run_handlers(const std::function<bool()>& others_wait);
+
+    // --- I/O thread ---
+    void on_deliver(std::string_view deliver);
+    void fill(v1::Consume& consume);
+    void on_attached(const v1::ConsumeOk& answer);
+    void on_detached() { attached_ = false; }
+    SteadyTime tick(SteadyTime now);  // renews leases; when to look again
+    void on_extended(const std::shared_ptr<Delivery>& delivery, SteadyTime since, Millis time);
+    void lose(const std::vector<std::shared_ptr<Delivery>>& deliveries);
+    void settled(const std::shared_ptr<Delivery>& delivery);  // forgets it
+    void end(std::optional<base::Error> error);
+    [[nodiscard]] bool attached() const { return attached_; }
+    [[nodiscard]] bool holds_anything();
+    [[nodiscard]] bool paused();
+    std::vector<SettleEntry>& backlog() { return backlog_; }  // settles that wait for the connection
+    bool detach_wanted = false;
+
+private:
+    // Stop sources to fire: declared before the lock is taken, so that it fires them after the lock is given up.
+    struct Stops {
+        std::vector<std::stop_source> sources;
+        ~Stops() {
+            for (auto& source : sources) source.request_stop();
+        }
+    };
+
+    bool take_buffered(std::vector<SettleEntry>& entries);
+    void request_stop(Delivery& delivery, Stops& stops);
+    void run_one(const std::shared_ptr<Delivery>& delivery);
+    void finish(const std::shared_ptr<Delivery>& delivery, Outcome outcome);
+    void dispatch(std::unique_lock<std::mutex>& lock);
+    void start_work(Delivery& delivery, SteadyTime now);
+    base::Error ended_error() const;
+
+    const std::shared_ptr<Core> core_;
+    const Handler handler_;
+
+    std::mutex mutex_;
+    std::condition_variable arrived_;  // buffer, or the end
+    std::condition_variable idle_;     // busy_, or the end
+    std::deque<std::shared_ptr<Delivery>> buffer_;
+    boost::unordered_flat_map<std::uint64_t, std::shared_ptr<Delivery>> held_;  // by sequence: all but kGone
+    std::deque<std::pair<const void*, NextCallback>> nexts_;
+    std::vector<std::function<void(std::optional<base::Error>)>> end_callbacks_;
+    std::size_t tokens_ = 0;  // places in the pool's queue, or threads of it
+    std::size_t busy_ = 0;    // handlers that run
+    bool paused_ = false;
+    bool stopping_ = false;
+    bool ended_ = false;
+    bool detach_after_handler_ = false;
+    std::optional<base::Error> error_;
+
+    // The I/O thread's.
+    bool attached_ = false;
+    Millis lease_{0};  // in force
+    SteadyTime look_at_ = SteadyTime::max();
+    std::vector<SettleEntry> backlog_;
+};
+
+}  // namespace rockdove::detail

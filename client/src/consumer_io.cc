@@ -1,0 +1,303 @@
+// Consumer on the I/O thread: deliveries in, leases renewed, coming back after a lost connection.
+#include <algorithm>
+
+#include "client/src/consumer.h"
+#include "client/src/core.h"
+#include "protocol/limits.h"
+#include "protocol/wire.h"
+
+namespace rockdove::detail {
+
+void Consumer::on_deliver(std::string_view deliver) {
+    auto run = std::make_shared<Run>();
+    run->bytes = std::string(deliver);
+    std::size_t count = 0;
+    protocol::FieldReader in(run->bytes);
+    while (in.next()) {
+        const auto& field = in.field();
+        switch (field.number) {
+            case 2:
+                run->first_seq = field.value;
+                break;
+            case 3:
+                run->epoch = field.value;
+                break;
+            case 4:
+                run->lease = static_cast<std::uint32_t>(field.value);
+                break;
+            case 5:
+                run->attempt = static_cast<std::uint32_t>(field.value);
+                break;
+            case 6:
+                run->lease_time = Millis(field.value);
+                break;
+            case 7:
+                run->commit_time_ms = static_cast<std::int64_t>(field.value);
+                break;
+            case 8:
+                run->id_prefix = field.bytes;
+                break;
+            case 15:
+                ++count;
+                break;
+            default:
+                break;
+        }
+    }
+    if (!in.ok() || count == 0) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (run->lease_time.count() > 0) lease_ = run->lease_time;
+    std::vector<SettleEntry> unwanted;
+    std::vector<std::shared_ptr<Delivery>> for_nexts;
+    std::vector<NextCallback> nexts;
+    {
+        Stops stops;
+        std::unique_lock lock(mutex_);
+        std::uint64_t sequence = run->first_seq;
+        protocol::FieldReader again(run->bytes);
+        while (again.next()) {
+            if (again.field().number != 15) continue;
+            auto delivery = std::make_shared<Delivery>();
+            delivery->run = run;
+            delivery->message = again.field().bytes;
+            delivery->sequence = sequence++;
+            delivery->lease_end = now + run->lease_time;
+            delivery->renew_at = now + run->lease_time / 3;
+            auto& place = held_[delivery->sequence];
+            if (place && place->phase != Phase::kSettling) {  // given to us anew: the old lease is over
+                if (place->phase == Phase::kBuffered) std::erase(buffer_, place);
+                if (place->phase == Phase::kWorking) request_stop(*place, stops);
+                place->phase = Phase::kGone;
+            }
+            place = delivery;
+            if (!nexts_.empty() && !stopping_) {
+                start_work(*delivery, now);
+                for_nexts.push_back(std::move(delivery));
+                nexts.push_back(std::move(nexts_.front().second));
+                nexts_.pop_front();
+            } else {
+                buffer_.push_back(std::move(delivery));
+            }
+        }
+        if (paused_ || stopping_) {  // they crossed our credit of 0
+            take_buffered(unwanted);
+        } else if (handler_) {
+            dispatch(lock);
+        } else {
+            count == 1 ? arrived_.notify_one() : arrived_.notify_all();
+        }
+    }
+    for (std::size_t i = 0; i < nexts.size(); ++i) nexts[i](std::move(for_nexts[i]), std::nullopt);
+    if (!unwanted.empty()) core_->settle(std::move(unwanted));
+    look_at_ = std::min(look_at_, now + run->lease_time / 3);
+    core_->arm(look_at_);
+}
+
+void Consumer::dispatch(std::unique_lock<std::mutex>& lock) {
+    const std::size_t idle_tokens = tokens_ - std::min(tokens_, busy_);
+    std::size_t more = buffer_.size() > idle_tokens ? buffer_.size() - idle_tokens : 0;
+    more = std::min(more, settings.concurrency - tokens_);
+    tokens_ += more;
+    lock.unlock();
+    for (; more > 0; --more) core_->submit(shared_from_this());
+}
+
+void Consumer::fill(v1::Consume& consume) {
+    std::vector<std::shared_ptr<Delivery>> all;
+    const std::lock_guard lock(mutex_);
+    consume.set_queue(queue);
+    consume.set_consumer(number);
+    consume.set_name(settings.name);
+    consume.set_credit_messages(paused_ || stopping_ ? 0 : settings.prefetch);
+    consume.set_credit_bytes(settings.prefetch_bytes);
+    consume.set_lease_ms(static_cast<std::uint64_t>(settings.lease.count()));
+    all.reserve(held_.size());
+    for (const auto& [sequence, delivery] : held_) {
+        if (delivery->phase != Phase::kGone) all.push_back(delivery);
+    }
+    for (v1::SeqRange& range : to_ranges(all)) {
+        if (consume.held_size() == static_cast<int>(protocol::kMaxElements)) break;  // the rest counts as lost
+        *consume.add_held() = std::move(range);
+    }
+}
+
+void Consumer::on_attached(const v1::ConsumeOk& answer) {
+    attached_ = true;
+    if (answer.lease_ms() != 0) lease_ = Millis(answer.lease_ms());
+    std::vector<std::shared_ptr<Delivery>> lost;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [sequence, delivery] : held_) {
+            const bool kept = std::any_of(answer.held().begin(), answer.held().end(),
+                                          [&](const v1::SeqRange& range) { return contains(range, *delivery); });
+            if (!kept) lost.push_back(delivery);
+            delivery->extending = false;
+        }
+    }
+    // Settles under way of what is lost are answered here: they may have taken effect before the connection broke.
+    for (SettleEntry& entry : backlog_) {
+        if (std::find(lost.begin(), lost.end(), entry.delivery) == lost.end()) continue;
+        if (entry.waiter) {
+            entry.waiter->set_value(entry.sent_before
+                                        ? base::Error(base::ErrorCode::kOutcomeUnknown,
+                                                      "the connection broke while message " +
+                                                          std::to_string(entry.delivery->sequence) + " of \"" + queue +
+                                                          "\" was being settled; the broker no longer holds it")
+                                        : stale_lease(*entry.delivery, queue));
+        }
+        entry.delivery.reset();
+    }
+    std::erase_if(backlog_, [](const SettleEntry& entry) { return !entry.delivery; });
+    lose(lost);
+    look_at_ = SteadyTime::min();
+    core_->arm(std::chrono::steady_clock::now());
+}
+
+void Consumer::lose(const std::vector<std::shared_ptr<Delivery>>& deliveries) {
+    Stops stops;
+    const std::lock_guard lock(mutex_);
+    for (const auto& delivery : deliveries) {
+        if (delivery->phase == Phase::kGone) continue;
+        if (delivery->phase == Phase::kBuffered) std::erase(buffer_, delivery);
+        if (delivery->phase == Phase::kWorking) request_stop(*delivery, stops);
+        delivery->phase = Phase::kGone;
+        const auto found = held_.find(delivery->sequence);
+        if (found != held_.end() && found->second == delivery) held_.erase(found);
+    }
+}
+
+void Consumer::settled(const std::shared_ptr<Delivery>& delivery) {
+    const std::lock_guard lock(mutex_);
+    delivery->phase = Phase::kGone;
+    const auto found = held_.find(delivery->sequence);
+    if (found != held_.end() && found->second == delivery) held_.erase(found);
+}
+
+bool Consumer::holds_anything() {
+    const std::lock_guard lock(mutex_);
+    return !held_.empty();
+}
+
+SteadyTime Consumer::tick(SteadyTime now) {
+    if (now < look_at_) return look_at_;
+    std::vector<std::shared_ptr<Delivery>> lost, renew;
+    std::vector<SettleEntry> too_long;
+    SteadyTime next = SteadyTime::max();
+    {
+        Stops stops;
+        const std::lock_guard lock(mutex_);
+        bool due = false;
+        for (const auto& [sequence, delivery] : held_) {
+            Delivery& d = *delivery;
+            if (d.phase != Phase::kBuffered && d.phase != Phase::kWorking) continue;
+            if (now >= d.lease_end) {
+                lost.push_back(delivery);
+            } else if (now >= d.work_end && attached_) {
+                request_stop(d, stops);
+                d.phase = Phase::kSettling;
+                SettleEntry& entry = too_long.emplace_back();
+                entry.consumer = shared_from_this();
+                entry.delivery = delivery;
+                entry.outcome = v1::RETRY;
+                entry.reason = "not done within " + std::to_string(settings.longest.count()) + " ms";
+            } else {
+                next = std::min({next, d.lease_end, d.work_end > now ? d.work_end : d.lease_end});
+                if (d.extending || !attached_) continue;
+                due = due || now >= d.renew_at;
+                // Those nearly due come along, so that one frame serves many.
+                if (now >= d.renew_at - lease_ / 6) {
+                    renew.push_back(delivery);
+                } else {
+                    next = std::min(next, d.renew_at);
+                }
+            }
+        }
+        if (!due) {
+            for (const auto& delivery : renew) next = std::min(next, delivery->renew_at);
+            renew.clear();
+        }
+        if (renew.size() > protocol::kMaxElements) {  // the others follow at once
+            renew.resize(protocol::kMaxElements);
+            next = now;
+        }
+        for (const auto& delivery : renew) delivery->extending = true;
+    }
+    look_at_ = next;
+    lose(lost);
+    if (!too_long.empty()) core_->settle(std::move(too_long));
+    if (renew.empty()) return next;
+
+    v1::Frame frame;
+    v1::Extend& request = *frame.mutable_extend();
+    request.set_consumer(number);
+    for (v1::SeqRange& range : to_ranges(renew)) *request.add_ranges() = std::move(range);
+    core_->request(std::move(frame), now + lease_, true,
+                   [self = shared_from_this(), renew, now](base::Result<v1::Frame> answer) {
+                       std::vector<std::shared_ptr<Delivery>> stale;
+                       {
+                           const std::lock_guard lock(self->mutex_);
+                           for (const auto& delivery : renew) {
+                               delivery->extending = false;
+                               if (!answer) continue;  // asked again at the next look, until the lease ends
+                               const auto& ranges = answer->extended().stale();
+                               if (std::any_of(ranges.begin(), ranges.end(),
+                                               [&](const v1::SeqRange& range) { return contains(range, *delivery); })) {
+                                   stale.push_back(delivery);
+                               } else {
+                                   delivery->lease_end = now + self->lease_;
+                                   delivery->renew_at = now + self->lease_ / 3;
+                               }
+                           }
+                       }
+                       self->lose(stale);
+                       const auto soon = std::chrono::steady_clock::now() + (answer ? Millis{0} : Millis{100});
+                       self->look_at_ = std::min(self->look_at_, soon);
+                       self->core_->arm(self->look_at_);
+                   });
+    return next;
+}
+
+void Consumer::on_extended(const std::shared_ptr<Delivery>& delivery, SteadyTime since, Millis time) {
+    {
+        const std::lock_guard lock(mutex_);
+        delivery->lease_end = since + time;
+        delivery->renew_at = since + std::max(time / 3, time - lease_ * 2 / 3);
+    }
+    look_at_ = SteadyTime::min();
+    core_->arm(std::chrono::steady_clock::now());
+}
+
+void Consumer::end(std::optional<base::Error> error) {
+    attached_ = false;
+    for (SettleEntry& entry : backlog_) {
+        if (entry.waiter) entry.waiter->set_value(stale_lease(*entry.delivery, queue));
+    }
+    backlog_.clear();
+    std::deque<std::pair<const void*, NextCallback>> nexts;
+    std::vector<std::function<void(std::optional<base::Error>)>> callbacks;
+    std::optional<base::Error> reason;
+    {
+        Stops stops;
+        const std::lock_guard lock(mutex_);
+        if (ended_) return;
+        ended_ = true;
+        error_ = std::move(error);
+        reason = stopping_ ? std::nullopt : error_;
+        for (auto& [sequence, delivery] : held_) {
+            if (delivery->phase == Phase::kWorking) request_stop(*delivery, stops);
+            delivery->phase = Phase::kGone;
+        }
+        held_.clear();
+        buffer_.clear();
+        nexts.swap(nexts_);
+        callbacks.swap(end_callbacks_);
+        arrived_.notify_all();
+        idle_.notify_all();
+    }
+    for (auto& [key, next] : nexts) {
+        next(nullptr, reason ? *reason : base::Error(base::ErrorCode::kClosed, "the receiver was closed"));
+    }
+    for (auto& callback : callbacks) callback(reason);
+}
+
+}  // namespace rockdove::detail

@@ -1,0 +1,475 @@
+#include "client/src/producer.h"
+
+#include <algorithm>
+
+#include "client/src/fast_id.h"
+#include "protocol/frame.h"
+#include "protocol/names.h"
+#include "protocol/wire.h"
+#include "rockdove/v1/frame.pb.h"
+
+namespace rockdove::detail {
+
+namespace {
+
+constexpr std::size_t kBatchMessages = 512;
+constexpr std::size_t kBatchBytes = 256 * 1024;
+constexpr std::size_t kMaxNumbersOnTheirWay = 60'000;  // the broker remembers 65,536
+constexpr std::size_t kHeadBytes = 256;                // more than a Publish needs beside its messages
+constexpr Millis kBatchAge{100};  // messages of a batch share a deadline, so they must be of one age
+
+struct Exception {
+    std::uint64_t first_index = 0, count = 0, first_seq = 0;
+    std::string_view id_prefix;
+    std::optional<base::Error> error;
+};
+
+struct ConfirmView {
+    std::uint64_t first_seq = 0, count = 0, room = 0;
+    std::string_view id_prefix;
+    Durability durability = Durability::kSync;
+    std::vector<Exception> exceptions;
+    bool ok = true;
+};
+
+base::Error to_error(const v1::Error& error) {
+    const int code = error.code();
+    const bool known = code >= 1 && code <= base::kErrorCodes;
+    base::Error value(known ? static_cast<base::ErrorCode>(code) : base::ErrorCode::kInternal, error.text());
+    value.retry_after = Millis(error.retry_after_ms());
+    value.closes = error.closes();
+    return value;
+}
+
+Exception read_exception(std::string_view bytes, bool& ok) {
+    Exception exception;
+    protocol::FieldReader in(bytes);
+    while (in.next()) {
+        const auto& field = in.field();
+        switch (field.number) {
+            case 1:
+                exception.first_index = field.value;
+                break;
+            case 2:
+                exception.count = field.value;
+                break;
+            case 3: {
+                v1::Error error;
+                ok = ok && error.ParseFromArray(field.bytes.data(), static_cast<int>(field.bytes.size()));
+                exception.error = to_error(error);
+                break;
+            }
+            case 4:
+                exception.first_seq = field.value;
+                break;
+            case 5:
+                exception.id_prefix = field.bytes;
+                break;
+            default:
+                break;
+        }
+    }
+    ok = ok && in.ok();
+    return exception;
+}
+
+ConfirmView read_confirm(std::string_view bytes) {
+    ConfirmView view;
+    protocol::FieldReader in(bytes);
+    while (in.next()) {
+        const auto& field = in.field();
+        switch (field.number) {
+            case 1:
+                view.first_seq = field.value;
+                break;
+            case 2:
+                view.count = field.value;
+                break;
+            case 3:
+                view.id_prefix = field.bytes;
+                break;
+            case 4:
+                view.durability = field.value == v1::MEMORY  ? Durability::kMemory
+                                  : field.value == v1::ASYNC ? Durability::kAsync
+                                                             : Durability::kSync;
+                break;
+            case 5:
+                view.room = field.value;
+                break;
+            case 7:
+                view.exceptions.push_back(read_exception(field.bytes, view.ok));
+                break;
+            default:
+                break;
+        }
+    }
+    view.ok = view.ok && in.ok();
+    return view;
+}
+
+// Do the parts of the answer add up to `messages`, in order?
+bool adds_up(const ConfirmView& view, std::size_t messages) {
+    std::uint64_t at = 0;
+    std::uint64_t special = 0;
+    for (const Exception& exception : view.exceptions) {
+        if (exception.first_index < at || exception.count == 0 || exception.first_index >= messages ||
+            exception.count > messages - exception.first_index) {
+            return false;
+        }
+        at = exception.first_index + exception.count;
+        special += exception.count;
+    }
+    return view.ok && special + view.count == messages;
+}
+
+std::string name_request(std::uint64_t connection, std::uint64_t request) {
+    return std::to_string(connection) + "-" + std::to_string(request);
+}
+
+// `receipt` is complete but for its id.
+void accept(SendWaiter& waiter, const Receipt& receipt, IdRun& ids) {
+    if (auto* promise = std::get_if<std::promise<Receipt>>(&waiter)) {
+        promise->set_value(
+            Receipt{ids(receipt.sequence), receipt.sequence, receipt.duplicate, receipt.room, receipt.durability});
+    } else {
+        const Confirmed confirmed{receipt.sequence, receipt.duplicate};
+        std::get<SendCallback>(waiter)(nullptr, &confirmed);
+    }
+}
+
+}  // namespace
+
+void fail_waiter(SendWaiter& waiter, const base::Error& error, const std::string& request_id) {
+    if (auto* promise = std::get_if<std::promise<Receipt>>(&waiter)) {
+        promise->set_exception(std::make_exception_ptr(to_public(error, request_id)));
+    } else {
+        std::get<SendCallback>(waiter)(&error, nullptr);
+    }
+}
+
+bool Producer::room_for(std::size_t bytes) const {
+    // A message larger than the whole limit may go alone.
+    return pending_messages_ < config_.pending_messages &&
+           (pending_bytes_ + bytes <= config_.pending_bytes || pending_messages_ == 0);
+}
+
+std::shared_ptr<Batch> Producer::open_batch(std::string_view queue, std::size_t record_bytes) {
+    const auto now = std::chrono::steady_clock::now();
+    const auto fits = [&](const Batch& batch) {
+        return batch.waiters.size() < kBatchMessages && batch.records.size() + record_bytes <= kBatchBytes &&
+               now - batch.created < kBatchAge;
+    };
+    if (last_open_ && last_open_->queue == queue && fits(*last_open_)) return last_open_;
+    auto found = open_.find(queue);
+    if (found == open_.end() || !fits(*found->second)) {
+        auto batch = std::make_shared<Batch>();
+        batch->queue = std::string(queue);
+        batch->created = now;
+        batch->number = next_number_++;
+        unsent_.push_back(batch);
+        if (found == open_.end()) {
+            found = open_.emplace(std::string(queue), std::move(batch)).first;
+        } else {
+            found->second = std::move(batch);
+        }
+    }
+    return last_open_ = found->second;
+}
+
+bool Producer::send(std::string_view queue, const Message& message, SendWaiter waiter, bool may_block) {
+    const std::size_t bytes = Access::encoded_size(message) + 8;  // tag and length
+    std::unique_lock lock(mutex_);
+    if (!refused_ && !room_for(bytes)) {
+        if (config_.when_full_fail) {
+            lock.unlock();
+            fail_waiter(waiter, base::Error(base::ErrorCode::kFull,
+                                            "the client's own pending limit is reached: " +
+                                                std::to_string(config_.pending_messages) + " messages or " +
+                                                std::to_string(config_.pending_bytes) + " bytes are not answered yet"));
+            return false;
+        }
+        if (!may_block)
+            fail(ErrorCode::kWouldDeadlock, "the pending limit is reached on the I/O thread, which makes room");
+        ++blocked_;
+        const bool room =
+            changed_.wait_for(lock, config_.operation_timeout, [&] { return refused_ || room_for(bytes); });
+        --blocked_;
+        if (!room) {
+            lock.unlock();
+            fail_waiter(waiter, base::Error(base::ErrorCode::kUnavailable,
+                                            "not sent: the pending limit was reached all through operation_timeout"));
+            return false;
+        }
+    }
+    std::optional<base::Error> error = refused_;
+    if (!error && !(last_open_ && last_open_->queue == queue) && open_.find(queue) == open_.end()) {
+        const auto checked = base::check_name("queue name", queue);
+        if (!checked) error = checked.error();
+    }
+    if (error) {
+        lock.unlock();
+        fail_waiter(waiter, *error);
+        return false;
+    }
+    Batch& batch = *open_batch(queue, bytes);
+    Access::encode(message, batch.records);
+    batch.waiters.push_back(std::move(waiter));
+    ++pending_messages_;
+    pending_bytes_ += bytes;
+    batch.pending_bytes += bytes;
+    return true;
+}
+
+bool Producer::flush(SteadyTime deadline) {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t target = next_number_;
+    open_.clear();  // what is sent from now on goes into later batches
+    last_open_.reset();
+    ++flushing_;
+    const bool done = changed_.wait_until(lock, deadline, [&] { return oldest_number_ >= target; });
+    --flushing_;
+    return done;
+}
+
+void Producer::refuse(const base::Error& error) {
+    const std::lock_guard lock(mutex_);
+    if (!refused_) refused_ = error;
+    changed_.notify_all();
+}
+
+void Producer::frame(Batch& batch) {
+    const std::uint64_t oldest = inflight_.empty() ? batch.first_seq : inflight_.begin()->second->first_seq;
+    batch.head.clear();
+    std::string fields;
+    protocol::FieldWriter out(fields);
+    out.bytes(1, batch.queue);
+    out.varint(3, batch.first_seq);
+    if (batch.first_seq != 0) out.varint(4, std::min(oldest, batch.first_seq));
+    protocol::begin_frame(batch.head, batch.request_id, protocol::FrameKind::kPublish,
+                          fields.size() + batch.records.size());
+    batch.head.append(fields);
+}
+
+std::shared_ptr<Batch> Producer::take(const Limits& limits, std::uint64_t& next_request, SteadyTime now,
+                                      SteadyTime& look_again) {
+    // Re-sends first, in the order of their numbers.
+    for (auto at = resend_at_ ? inflight_.lower_bound(*resend_at_) : inflight_.end(); at != inflight_.end(); ++at) {
+        if (at->second->on_wire) continue;
+        resend_at_ = at->first + 1;
+        at->second->on_wire = true;
+        at->second->ever_sent = true;
+        frame(*at->second);
+        return at->second;
+    }
+    resend_at_.reset();
+    if (fenced_) return nullptr;
+    for (;;) {
+        std::shared_ptr<Batch> batch;
+        {
+            const std::lock_guard lock(mutex_);
+            if (unsent_.empty()) return nullptr;
+            const Batch& front = *unsent_.front();
+            const std::uint64_t oldest = inflight_.empty() ? next_seq_ : inflight_.begin()->second->first_seq;
+            if (next_seq_ - oldest + front.waiters.size() > kMaxNumbersOnTheirWay) return nullptr;
+            const auto open = open_.find(front.queue);
+            const bool still_open = open != open_.end() && open->second == unsent_.front();
+            if (still_open && config_.linger.count() > 0 && flushing_ == 0 && front.waiters.size() < kBatchMessages &&
+                front.created + config_.linger > now) {
+                look_again = std::min(look_again, front.created + config_.linger);
+                return nullptr;
+            }
+            batch = std::move(unsent_.front());
+            unsent_.pop_front();
+            if (still_open) open_.erase(open);
+            if (last_open_ == batch) last_open_.reset();
+        }
+        if (batch->records.size() > limits.max_message_bytes + 8 && batch->waiters.size() == 1) {
+            fail_batch(*batch, base::Error(base::ErrorCode::kTooLarge,
+                                           "a message of " + std::to_string(batch->records.size()) +
+                                               " bytes; the broker takes " + std::to_string(limits.max_message_bytes)));
+            finished(*batch);
+            continue;
+        }
+        if (batch->records.size() + kHeadBytes > limits.max_frame_bytes ||
+            batch->waiters.size() > limits.max_messages_per_frame) {
+            fail_batch(*batch,
+                       base::Error(base::ErrorCode::kTooLarge,
+                                   "the broker takes frames of " + std::to_string(limits.max_frame_bytes) + " bytes"));
+            finished(*batch);
+            continue;
+        }
+        batch->first_seq = next_seq_;
+        next_seq_ += batch->waiters.size();
+        batch->request_id = next_request++;
+        batch->on_wire = true;
+        batch->ever_sent = true;
+        inflight_.emplace(batch->request_id, batch);
+        frame(*batch);
+        return batch;
+    }
+}
+
+void Producer::on_connected(bool new_life) {
+    if (new_life) {
+        auto lost = std::move(inflight_);
+        inflight_.clear();
+        next_seq_ = 1;
+        for (auto& [id, batch] : lost) {
+            fail_batch(*batch, base::Error(base::ErrorCode::kOutcomeUnknown,
+                                           "sent to \"" + batch->queue +
+                                               "\", but the broker has forgotten this producer and cannot tell"));
+            finished(*batch);
+        }
+    }
+    for (auto& [id, batch] : inflight_) batch->put_off.reset();
+    resend_at_ = 0;
+}
+
+void Producer::on_disconnected() {
+    for (auto& [id, batch] : inflight_) batch->on_wire = false;
+    resend_at_.reset();
+}
+
+bool Producer::on_confirm(std::uint64_t request_id, std::string_view confirm, std::uint64_t connection) {
+    const auto found = inflight_.find(request_id);
+    if (found == inflight_.end()) return false;
+    const std::shared_ptr<Batch> batch = std::move(found->second);
+    inflight_.erase(found);
+    const ConfirmView view = read_confirm(confirm);
+    if (!adds_up(view, batch->waiters.size())) {
+        fail_batch(*batch, base::Error(base::ErrorCode::kProtocol, "the broker's confirm does not add up"),
+                   name_request(connection, request_id));
+        finished(*batch);
+        return true;
+    }
+    IdRun ids(view.id_prefix);
+    Receipt receipt;
+    receipt.room = view.room;
+    receipt.durability = view.durability;
+    std::uint64_t next = view.first_seq;
+    std::size_t at = 0;
+    const auto accept_until = [&](std::size_t end) {
+        for (; at < end; ++at) {
+            receipt.sequence = next++;
+            accept(batch->waiters[at], receipt, ids);
+        }
+    };
+    for (const Exception& exception : view.exceptions) {
+        accept_until(exception.first_index);
+        const std::size_t end = at + exception.count;
+        if (exception.error) {
+            for (; at < end; ++at)
+                fail_waiter(batch->waiters[at], *exception.error, name_request(connection, request_id));
+            continue;
+        }
+        IdRun first_ids(exception.id_prefix);
+        Receipt duplicate = receipt;
+        duplicate.duplicate = true;
+        duplicate.sequence = exception.first_seq;
+        for (; at < end; ++at, ++duplicate.sequence) accept(batch->waiters[at], duplicate, first_ids);
+    }
+    accept_until(batch->waiters.size());
+    finished(*batch);
+    return true;
+}
+
+bool Producer::on_error(std::uint64_t request_id, const base::Error& error, std::uint64_t connection) {
+    const auto found = inflight_.find(request_id);
+    if (found == inflight_.end()) return false;
+    const std::shared_ptr<Batch> batch = found->second;
+    if (error.code == base::ErrorCode::kUnavailable || error.code == base::ErrorCode::kOutcomeUnknown) {
+        batch->put_off = error;  // the number makes it safe to ask again
+        return true;
+    }
+    if (error.code == base::ErrorCode::kFenced) {
+        fenced_ = true;
+        refuse(error);
+        fail_all(error, error);
+        return true;
+    }
+    inflight_.erase(found);
+    fail_batch(*batch, error, name_request(connection, request_id));
+    finished(*batch);
+    return true;
+}
+
+bool Producer::waits_for_answers() const {
+    return std::any_of(inflight_.begin(), inflight_.end(),
+                       [](const auto& entry) { return entry.second->on_wire && !entry.second->put_off; });
+}
+
+SteadyTime Producer::expire(SteadyTime now) {
+    SteadyTime next = SteadyTime::max();
+    const auto timeout = config_.operation_timeout;
+    while (!inflight_.empty()) {
+        // Created in the order of sealing, so the oldest is in front.
+        const std::shared_ptr<Batch> batch = inflight_.begin()->second;
+        if (batch->created + timeout > now) {
+            next = batch->created + timeout;
+            break;
+        }
+        inflight_.erase(inflight_.begin());
+        if (batch->put_off) {
+            fail_batch(*batch, *batch->put_off);
+        } else {
+            fail_batch(*batch,
+                       base::Error(base::ErrorCode::kOutcomeUnknown,
+                                   "sent to \"" + batch->queue + "\", but not answered within operation_timeout"));
+        }
+        finished(*batch);
+    }
+    for (;;) {
+        std::shared_ptr<Batch> batch;
+        {
+            const std::lock_guard lock(mutex_);
+            if (unsent_.empty()) return next;
+            if (unsent_.front()->created + timeout > now) return std::min(next, unsent_.front()->created + timeout);
+            batch = std::move(unsent_.front());
+            unsent_.pop_front();
+            const auto open = open_.find(batch->queue);
+            if (open != open_.end() && open->second == batch) open_.erase(open);
+            if (last_open_ == batch) last_open_.reset();
+        }
+        fail_batch(*batch, base::Error(base::ErrorCode::kUnavailable,
+                                       "not sent to \"" + batch->queue + "\": no broker within operation_timeout"));
+        finished(*batch);
+    }
+}
+
+void Producer::fail_all(const base::Error& unsent, const base::Error& sent) {
+    auto lost = std::move(inflight_);
+    inflight_.clear();
+    for (auto& [id, batch] : lost) {
+        fail_batch(*batch, sent);
+        finished(*batch);
+    }
+    for (;;) {
+        std::shared_ptr<Batch> batch;
+        {
+            const std::lock_guard lock(mutex_);
+            if (unsent_.empty()) return;
+            batch = std::move(unsent_.front());
+            unsent_.pop_front();
+            open_.clear();
+            last_open_.reset();
+        }
+        fail_batch(*batch, unsent);
+        finished(*batch);
+    }
+}
+
+void Producer::fail_batch(Batch& batch, const base::Error& error, const std::string& request_id) {
+    for (SendWaiter& waiter : batch.waiters) fail_waiter(waiter, error, request_id);
+}
+
+void Producer::finished(const Batch& batch) {
+    const std::lock_guard lock(mutex_);
+    pending_messages_ -= batch.waiters.size();
+    pending_bytes_ -= batch.pending_bytes;
+    oldest_number_ = !inflight_.empty() ? inflight_.begin()->second->number
+                     : !unsent_.empty() ? unsent_.front()->number
+                                        : next_number_;
+    if (blocked_ + flushing_ > 0) changed_.notify_all();
+}
+
+}  // namespace rockdove::detail

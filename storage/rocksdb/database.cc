@@ -40,6 +40,7 @@ public:
     const char* Name() const override { return "rockdove.cut"; }
     Processing LogRecordFound(unsigned long long, const std::string&, const rocksdb::WriteBatch& batch,
                               rocksdb::WriteBatch*, bool*) override {
+        if (is_empty_wal_batch(batch.Data())) return Processing::kContinueProcessing;
         const std::optional<WalBatch> ours = parse_wal_batch(batch.Data());
         const bool beyond = !ours || ours->meta.epoch > end_.epoch || ours->meta.lsn > end_.lsn;
         return beyond ? Processing::kStopReplay : Processing::kContinueProcessing;

@@ -24,7 +24,7 @@ bool is_held(const rocksdb::IOStatus& status) {
 
 }  // namespace
 
-DirectoryLock::Outcome DirectoryLock::take(const Directory& directory) {
+DirectoryLock::Outcome DirectoryLock::take(const Directory& directory, Announce announce) {
     rocksdb::FileLock* lock = nullptr;
     const rocksdb::IOStatus status =
         directory.file_system().LockFile(directory.file(kLockName), rocksdb::IOOptions(), &lock, nullptr);
@@ -34,7 +34,9 @@ DirectoryLock::Outcome DirectoryLock::take(const Directory& directory) {
         return OpenFailure{reason, describe("lock data directory " + directory.path(), status)};
     }
     // Only for people: if it cannot be written (a full disk), the lock holds all the same.
-    directory.write(kOwnerName, std::to_string(::getpid()) + "\n").PermitUncheckedError();
+    if (announce == Announce::kYes) {
+        directory.write(kOwnerName, std::to_string(::getpid()) + "\n").PermitUncheckedError();
+    }
     return std::make_unique<DirectoryLock>(directory, lock);
 }
 

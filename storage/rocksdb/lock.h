@@ -15,8 +15,11 @@ class DirectoryLock {
 public:
     using Outcome = std::variant<std::unique_ptr<DirectoryLock>, OpenFailure>;
 
+    // Whether OWNER is written: not by those who promise to change nothing.
+    enum class Announce : bool { kNo, kYes };
+
     // Errors: kLocked with the holder's pid, kPermission, kIo. Creates the lock file if need be.
-    static Outcome take(const Directory& directory);
+    static Outcome take(const Directory& directory, Announce announce = Announce::kYes);
 
     DirectoryLock(Directory directory, rocksdb::FileLock* lock) : directory_(std::move(directory)), lock_(lock) {}
     DirectoryLock(const DirectoryLock&) = delete;

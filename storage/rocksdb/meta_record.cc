@@ -34,6 +34,12 @@ bool follows(const MetaRecord& before, const MetaRecord& next) {
     return next.epoch > before.epoch && next.lsn == before.lsn && next.chain == before.chain;
 }
 
+bool is_empty_wal_batch(std::string_view batch) {
+    ByteReader reader(batch);
+    reader.fixed64();
+    return reader.fixed32() == 0 && reader.ok() && reader.at_end();
+}
+
 std::optional<WalBatch> parse_wal_batch(std::string_view head) {
     // RocksDB's write batch: sequence (8), count (4), then operations; a put is 1, key, value, both with a
     // varint length before them.

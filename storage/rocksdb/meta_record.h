@@ -39,6 +39,9 @@ struct WalBatch {
 // Bytes from the start of a batch that hold all that parse_wal_batch() needs.
 inline constexpr std::size_t kWalBatchHeadBytes = 128;
 
+// True for a batch without operations: RocksDB begins a log with one after it recovered from a torn one.
+bool is_empty_wal_batch(std::string_view batch);
+
 // `head`: at least the first kWalBatchHeadBytes of the batch, or all of it. Empty if it is not a batch of ours.
 std::optional<WalBatch> parse_wal_batch(std::string_view head);
 

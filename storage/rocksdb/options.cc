@@ -42,11 +42,10 @@ rocksdb::Options make_options(const RocksdbSetup& setup, rocksdb::Env* env) {
     options.stats_persist_period_sec = 0;
 
     // Two write buffers, the rest is cache; the buffers are charged to the cache, so that its capacity is the limit.
-    options.write_buffer_size = std::max(setup.memory_bytes * 2 / 5, kMiB);
+    options.write_buffer_size = setup.memory_bytes * 2 / 5;
     options.max_write_buffer_number = 2;
     const std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(setup.memory_bytes, 2);
-    options.write_buffer_manager =
-        std::make_shared<rocksdb::WriteBufferManager>(2 * options.write_buffer_size + 2 * kMiB, cache);
+    options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(2 * options.write_buffer_size, cache);
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options(cache)));
 
     // Logs: see RELIABILITY 5.1 for each. What this mode does not notice, wal_verdict does.

@@ -80,7 +80,7 @@ private:
         open_ = false;
         if (const auto batch = parse_wal_batch(head_)) {
             visit_({WalEvent::Kind::kBatch, file_, start_, *batch});
-        } else {
+        } else if (!is_empty_wal_batch(head_)) {
             visit_({WalEvent::Kind::kFault, file_, start_, {}});
         }
     }

@@ -166,6 +166,17 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
     confirmation.request_id = request.request_id;
     confirmation.queue = queue.id();
     confirmation.durability = queue.settings().durability;
+    const auto refuse_part = [&](std::uint32_t first, std::uint32_t count, const Error& error) {
+        PublishException refused;
+        refused.first_index = first;
+        refused.count = count;
+        refused.error = std::make_shared<const Error>(error);
+        queue.count_refused(count);
+        shared_.counters.refused += count;
+        confirmation.exceptions.push_back(std::move(refused));
+    };
+    std::uint64_t duplicates = 0;
+    bool full = false;
     for (std::uint32_t i = 0; i < given;) {
         std::uint32_t count = given - i;
         const std::uint64_t number = request.producer_seq + i;
@@ -183,12 +194,15 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
                 duplicate.queue = answer->queue;
                 confirmation.exceptions.push_back(std::move(duplicate));
                 shared_.counters.duplicate += count;
+                duplicates += count;
                 i += count;
                 continue;
             }
             count = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, next - number));
         }
-        const Appended appended = queue.append(Records{request.records, request.ends, i, count}, now);
+        // Once one did not fit, nor does any after it: their order stays right.
+        const Appended appended =
+            full ? Appended() : queue.append(Records{request.records, request.ends, i, count}, now);
         if (appended.count != 0) {
             if (confirmation.count == 0) {
                 confirmation.first_seq = appended.first;
@@ -207,15 +221,14 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
             }
         }
         if (appended.count < count) {
-            PublishException refused;
-            refused.first_index = i + appended.count;
-            refused.count = count - appended.count;
-            refused.error = std::make_shared<const Error>(queue.full_error());
-            queue.count_refused(refused.count);
-            shared_.counters.refused += refused.count;
-            confirmation.exceptions.push_back(std::move(refused));
+            full = true;
+            refuse_part(i + appended.count, count - appended.count, queue.full_error());
         }
         i += count;
+    }
+    if (confirmation.count == 0 && duplicates == 0) {
+        shared_.outlet.fail(request.session, request.request_id, *confirmation.exceptions.front().error);
+        return;
     }
     confirmation.room_messages = queue.room_messages();
     confirmation.room_bytes = queue.room_bytes();
@@ -276,12 +289,13 @@ Result<void> Namespace::set_credit(SessionId session, std::uint64_t number, std:
     return {};
 }
 
-Result<void> Namespace::cancel_consumer(SessionId session, std::uint64_t number, TimePoint now) {
+void Namespace::cancel_consumer(SessionId session, std::uint64_t number, TimePoint now, Answer<std::uint64_t> done) {
     Result<Consumer*> consumer = find_consumer(session, number);
-    if (!consumer) return consumer.error();
+    if (!consumer) return done(consumer.error());
     sessions_.at(session).consumers.erase(number);
+    const std::uint64_t held = (*consumer)->held_messages;
     (*consumer)->queue->detach(**consumer, true, now);
-    return {};
+    answer_after_commit(held, std::move(done));
 }
 
 void Namespace::settle(const SettleRequest& request, TimePoint now) {

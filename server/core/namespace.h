@@ -98,19 +98,22 @@ public:
     // `clean`: the client said goodbye.
     void close_session(SessionId session, bool clean, TimePoint now);
     void on_session_room(SessionId session);  // has_room() has become true again
+    // Calls `done` when everything staged so far has been answered.
+    void when_settled(Reply done) { shared_.stage.after_commit(std::move(done)); }
 
     // --- data; answers through the Outlet ---
     void publish(const PublishRequest& request, TimePoint now);
     Result<ConsumeGrant> consume(const ConsumeRequest& request, TimePoint now);
     Result<void> set_credit(SessionId session, std::uint64_t consumer, std::uint32_t messages, std::uint64_t bytes);
-    Result<void> cancel_consumer(SessionId session, std::uint64_t consumer, TimePoint now);
+    // Answers how many deliveries went back.
+    void cancel_consumer(SessionId session, std::uint64_t consumer, TimePoint now, Answer<std::uint64_t> done);
     void settle(const SettleRequest& request, TimePoint now);
     void extend(const ExtendRequest& request, TimePoint now);
 
     // --- administration (namespace_admin.cc) ---
     void create_queue(std::string_view name, const QueueSettings& settings, bool if_not_exists, TimePoint now,
                       Answer<QueueInfo> done);
-    void update_queue(std::string_view name, const std::function<void(QueueSettings&)>& change, Answer<QueueInfo> done);
+    void update_queue(std::string_view name, const QueueSettings& settings, Answer<QueueInfo> done);
     void delete_queue(std::string_view name, bool if_exists, bool if_empty, Answer<std::uint64_t> done);
     void purge_queue(std::string_view name, Answer<std::uint64_t> done);
     void pause_queue(std::string_view name, bool paused, Answer<QueueInfo> done);

@@ -21,34 +21,27 @@ template void Namespace::answer_after_commit(std::uint64_t, Answer<std::uint64_t
 void Namespace::create_queue(std::string_view name, const QueueSettings& settings, bool if_not_exists, TimePoint now,
                              Answer<QueueInfo> done) {
     if (const Queue* queue = find_queue(name)) {
-        if (queue->settings() == settings || if_not_exists) return answer_after_commit(queue->info(), std::move(done));
-        return done(Error(ErrorCode::kAlreadyExists, "queue \"" + std::string(name) +
-                                                         "\" exists with other settings; change them with: rockdove "
-                                                         "queue update " +
-                                                         std::string(name)));
+        if (!if_not_exists) {
+            return done(Error(ErrorCode::kAlreadyExists, "queue \"" + std::string(name) + "\" exists"));
+        }
+        if (queue->settings() == settings) return answer_after_commit(queue->info(), std::move(done));
+        return done(Error(ErrorCode::kConflict, "queue \"" + std::string(name) +
+                                                    "\" exists with other settings; change them with: rockdove queue "
+                                                    "update " +
+                                                    std::string(name)));
     }
     Result<Queue*> queue = make_queue(name, settings, now);
     if (!queue) return done(queue.error());
     answer_after_commit((*queue)->info(), std::move(done));
 }
 
-void Namespace::update_queue(std::string_view name, const std::function<void(QueueSettings&)>& change,
-                             Answer<QueueInfo> done) {
+void Namespace::update_queue(std::string_view name, const QueueSettings& settings, Answer<QueueInfo> done) {
     Queue* queue = find_queue(name);
     if (queue == nullptr) return done(not_found(name));
-    QueueSettings settings = queue->settings();
-    change(settings);
     if (Result<void> ok = check_settings(settings); !ok) return done(ok.error());
-    const bool memory = settings.durability == Durability::kMemory;
-    if (memory != !queue->durable() && !queue->empty()) {
-        return done(Error(ErrorCode::kConflict, "queue \"" + std::string(name) +
-                                                    "\" holds messages: its durability can change to or from memory "
-                                                    "only while it is empty"));
-    }
-    if (memory != !queue->durable() && queue->info().dead != 0) {
-        return done(Error(ErrorCode::kConflict, "queue \"" + std::string(name) +
-                                                    "\" holds dead letters: its durability cannot change to or from "
-                                                    "memory"));
+    if ((settings.durability == Durability::kMemory) == queue->durable()) {
+        return done(Error(ErrorCode::kConflict, "the durability of queue \"" + std::string(name) +
+                                                    "\" cannot change to or from memory; create another queue"));
     }
     queue->update(settings);
     shared_.stage.writes().require_sync();

@@ -104,7 +104,7 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
         bool used = false;
         for (std::uint32_t i = 0; i < block.count; ++i) {
             const Sequence sequence(block.first.value + i);
-            if (sequence < from || (block.state && block.state->done.test(i))) continue;
+            if (sequence < from || (block.state && block.state->done.test(i)) || dying_.contains(sequence)) continue;
             if (peek->wanted.size() == limit) {
                 peek->next = sequence;
                 break;
@@ -119,12 +119,9 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
             if (const auto it = returned_.find(sequence); it != returned_.end()) {
                 want.item.attempts = it->second.attempts;
                 want.item.last_error = it->second.last_error;
-                want.item.consumer = it->second.last_consumer;
-                want.item.visible_at_ms = it->second.visible_at_ms;
-                if (dying_.contains(sequence)) {
-                    want.item.state = PeekState::kDead;
-                } else if (!ready_.contains(sequence)) {
+                if (!ready_.contains(sequence)) {
                     want.item.state = PeekState::kWaiting;
+                    want.item.visible_at_ms = it->second.visible_at_ms;
                 }
             } else if (block.state && block.state->held.test(i)) {
                 want.item.state = PeekState::kStarted;

@@ -280,7 +280,7 @@ Consumer& Queue::attach(std::string_view name, SessionId session, std::uint64_t 
     consumer.session = session;
     consumer.number = number;
     consumer.grace_end = TimePoint::max();
-    // Keeps what the client names; the rest never reached it, or it has let go of it.
+    // Keeps what the client names. The rest it does not know of any more: lost, since the message may be what ended it.
     std::vector<std::pair<Sequence, Run>> kept;
     for_held(consumer, held, [&](Block& block, std::size_t run_index, std::uint32_t first, std::uint32_t end) {
         std::vector<Run>& runs = block.state->runs;
@@ -293,7 +293,7 @@ Consumer& Queue::attach(std::string_view name, SessionId session, std::uint64_t 
         still_held->push_back(range);
         kept.emplace_back(block.first, part);
     });
-    for_runs_of(consumer, [&](Block& block, const Run& part) { give_back(block, part, now); });
+    for_runs_of(consumer, [&](Block& block, const Run& part) { lose(block, part, now); });
     for (const auto& [first, run] : kept) {
         Block* block = find_block(first);
         insert_run(*block, run);

@@ -1,7 +1,8 @@
 // Accepts connections and makes sessions of them (session.h is the next step of a message's way).
 //
 // Runs on: the shard's thread, but for the constructor and port().
-// Limits:  connections in all, and connections that have not logged in: past the latter the oldest of them is closed, so
+// Limits:  connections in all, and connections that have not logged in: past the latter the oldest of them is closed,
+// so
 //          that silent connections cannot keep a client out (RELIABILITY R28).
 // Errors:  the constructor throws boost::system::system_error if the address cannot be bound.
 #pragma once
@@ -20,20 +21,21 @@ namespace rockdove::net {
 namespace asio = boost::asio;
 
 struct ListenerOptions {
-    std::string host = "127.0.0.1";         // an address, or "localhost"
-    std::uint16_t port = 7625;              // 0: any free one
+    std::string host = "127.0.0.1";  // an address, or "localhost"
+    std::uint16_t port = 7625;       // 0: any free one
     std::size_t max_connections = 10'000;
-    std::size_t max_pending = 512;          // not logged in yet
+    std::size_t max_pending = 512;  // not logged in yet
     std::size_t max_message_bytes = protocol::kMaxMessageBytes;
     Millis heartbeat{30'000};
     Millis login_deadline{10'000};
     std::string broker_version;
+    std::string data_dir;  // told to administrators by Stats
 };
 
 // Counted over all connections since the start.
 struct ListenerCounters {
     std::uint64_t accepted = 0;
-    std::uint64_t refused = 0;              // over a limit
+    std::uint64_t refused = 0;  // over a limit
 };
 
 class Session;

@@ -1,5 +1,6 @@
-// The broker's clock (SEMANTICS section 1): starts at the later of wall time and the last time on disk, then follows the
-// monotonic clock. So it never goes back, and a wall clock that jumps moves no timer; a jump is seen at the next start.
+// The broker's clock (SEMANTICS section 1): starts at the later of wall time and the last time on disk, then follows
+// the monotonic clock. So it never goes back, and a wall clock that jumps moves no timer; a jump is seen at the next
+// start.
 #pragma once
 
 #include <algorithm>

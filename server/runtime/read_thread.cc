@@ -5,8 +5,7 @@
 
 namespace rockdove::runtime {
 
-ReadThread::ReadThread(storage::MessageStore& store, asio::io_context& shard,
-                       std::function<void(const Error&)> failed)
+ReadThread::ReadThread(storage::MessageStore& store, asio::io_context& shard, std::function<void(const Error&)> failed)
     : store_(store), shard_(shard), failed_(std::move(failed)), thread_([this] { loop(); }) {}
 
 ReadThread::~ReadThread() { stop(); }

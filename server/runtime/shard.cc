@@ -50,7 +50,7 @@ core::Namespace& Shard::add_namespace(NamespaceId id, const std::string& name) {
     core::NamespaceOptions options = options_.namespaces;
     options.shard = static_cast<std::uint8_t>(id_.value);
     auto ns = std::make_unique<core::Namespace>(
-        id, name, options, stage_, *this, *reader_, window_,
+        id, name, options, stage_, static_cast<core::Outlet&>(*this), *reader_, window_,
         [this] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_); }, log_line);
     core::Namespace& added = *ns;
     namespaces_.emplace(name, std::move(ns));
@@ -343,9 +343,7 @@ void Shard::on_second() {
     }
     flush_sessions();
     // Asking for the disk's free space may wait for the disk.
-    reader_->run([this] {
-        asio::post(context_, [this, stats = store_.stats()] { check_store(stats); });
-    });
+    reader_->run([this] { asio::post(context_, [this, stats = store_.stats()] { check_store(stats); }); });
 }
 
 void Shard::check_store(const storage::StoreStats& stats) {

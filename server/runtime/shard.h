@@ -1,11 +1,13 @@
-// A shard: one thread with its sessions, its core and its timers, one commit thread, one store (ARCHITECTURE section 1).
+// A shard: one thread with its sessions, its core and its timers, one commit thread, one store (ARCHITECTURE section
+// 1).
 //
 // Runs on: start(), stop() and on_failure() from the thread that owns the shard; the rest on the shard's own thread
 //          (running_here()), except context(), which any thread may post to.
 // Owns:    the threads and the namespaces. Borrows the store, which must outlive it.
 // Errors:  after a commit that did not hold, or a store that cannot be read, every session is told and closed, and the
 //          failure callback is called once, on the shard's thread. Nothing is resumed: the process ends.
-// A turn:  requests of one round of reads, then dispatch, then, if no commit is under way, everything staged is submitted.
+// A turn:  requests of one round of reads, then dispatch, then, if no commit is under way, everything staged is
+// submitted.
 #pragma once
 
 #include <boost/asio.hpp>
@@ -28,15 +30,15 @@
 namespace rockdove::runtime {
 
 struct ShardOptions {
-    core::NamespaceOptions namespaces;      // for every namespace of the shard
-    std::uint64_t min_free_bytes = 0;       // publishes are refused while the disk has less; 0: never
+    core::NamespaceOptions namespaces;  // for every namespace of the shard
+    std::uint64_t min_free_bytes = 0;   // publishes are refused while the disk has less; 0: never
 };
 
 // What a session of server/net is to its shard.
 class SessionPort : public core::Outlet {
 public:
-    virtual void flush() = 0;                        // send what has been put into the outbox
-    virtual void close(const Error& why) = 0;        // say it, then hang up
+    virtual void flush() = 0;                  // send what has been put into the outbox
+    virtual void close(const Error& why) = 0;  // say it, then hang up
     virtual void say_goodbye(const std::string& reason, Millis reconnect_after) = 0;  // GoAway
     virtual void check_deadlines(std::chrono::steady_clock::time_point now) = 0;      // called about once a second
 };
@@ -53,14 +55,14 @@ struct ShardSnapshot {
     std::size_t consumers = 0;
     std::size_t queues = 0;
     core::Counters counters;
-    storage::StoreStats store;              // at most about a second old
+    storage::StoreStats store;  // at most about a second old
     storage::CommitTimes commits;
-    std::string publish_refusal;            // why publishes are refused now; empty: they are not
+    std::string publish_refusal;  // why publishes are refused now; empty: they are not
     struct QueueRow {
         std::string ns;
         core::QueueInfo info;
     };
-    std::vector<QueueRow> rows;             // at most `max_queues`, by name
+    std::vector<QueueRow> rows;  // at most `max_queues`, by name
 };
 
 class Shard final : private core::Outlet {
@@ -145,7 +147,7 @@ private:
     std::uint32_t next_namespace_ = 1;
     std::unordered_map<SessionId, std::weak_ptr<SessionPort>> sessions_;
     std::vector<SessionId> to_flush_;
-    std::vector<core::Effect> in_flight_;      // of the commit that is under way
+    std::vector<core::Effect> in_flight_;  // of the commit that is under way
     bool committing_ = false;
     bool turn_requested_ = false;
     bool failed_ = false;
@@ -154,7 +156,7 @@ private:
     asio::steady_timer timer_{context_};
     TimePoint timer_at_ = TimePoint::max();
     asio::steady_timer second_{context_};
-    asio::steady_timer room_{context_};        // cancelled whenever a commit has ended
+    asio::steady_timer room_{context_};  // cancelled whenever a commit has ended
     storage::StoreStats stats_;
     std::string refusal_;
 

@@ -1,4 +1,5 @@
-// Where coroutines start: each has a name, and an end that somebody waits for. A task that throws is logged and ends alone.
+// Where coroutines start: each has a name, and an end that somebody waits for. A task that throws is logged and ends
+// alone.
 #pragma once
 
 #include <boost/asio.hpp>

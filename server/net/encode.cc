@@ -1,0 +1,171 @@
+#include "server/net/encode.h"
+
+#include "protocol/wire.h"
+
+namespace rockdove::net {
+
+namespace {
+
+using protocol::FieldWriter;
+using protocol::FrameKind;
+
+void append_body(std::string& out, std::uint64_t request_id, FrameKind kind, const std::string& body) {
+    protocol::begin_frame(out, request_id, kind, body.size());
+    out += body;
+}
+
+void write_ranges(FieldWriter& fields, std::uint32_t number, const std::vector<core::LeaseRange>& ranges) {
+    std::string encoded;
+    for (const core::LeaseRange& range : ranges) {
+        encoded.clear();
+        FieldWriter inner(encoded);
+        inner.varint(1, range.first.value);
+        inner.varint(2, range.last.value);
+        inner.varint(3, range.epoch);
+        inner.varint(4, range.lease);
+        fields.bytes(number, encoded);
+    }
+}
+
+}  // namespace
+
+void append_confirm(std::string& out, const core::Confirmation& c) {
+    std::string body;
+    FieldWriter fields(body);
+    fields.varint(1, c.first_seq.value);
+    fields.varint(2, c.count);
+    if (c.count != 0) fields.bytes(3, base::id_prefix(c.commit_time_ms, c.queue));
+    fields.varint(4, static_cast<std::uint64_t>(c.durability));
+    fields.varint(5, c.room_messages);
+    fields.varint(6, c.room_bytes);
+    for (const core::PublishException& exception : c.exceptions) {
+        v1::PublishException out_exception;
+        out_exception.set_first_index(exception.first_index);
+        out_exception.set_count(exception.count);
+        if (exception.error) {
+            to_proto(*exception.error, *out_exception.mutable_error());
+        } else {
+            out_exception.set_first_seq(exception.first_seq.value);
+            out_exception.set_id_prefix(base::id_prefix(exception.commit_time_ms, exception.queue));
+        }
+        fields.bytes(7, out_exception.SerializeAsString());
+    }
+    append_body(out, c.request_id, FrameKind::kConfirm, body);
+}
+
+void append_delivery(std::string& out, const core::Delivery& d) {
+    std::string head;
+    FieldWriter fields(head);
+    fields.varint(1, d.consumer);
+    fields.varint(2, d.first_seq.value);
+    fields.varint(3, d.epoch);
+    fields.varint(4, d.lease);
+    fields.varint(5, d.attempt);
+    fields.varint(6, static_cast<std::uint64_t>(d.lease_time.count()));
+    fields.varint(7, static_cast<std::uint64_t>(d.commit_time_ms));
+    fields.bytes(8, base::id_prefix(d.commit_time_ms, d.queue));
+    // The messages follow as they were published and stored: field 15, tags and lengths included.
+    protocol::begin_frame(out, 0, FrameKind::kDeliver, head.size() + d.bytes.size());
+    out += head;
+    out += d.bytes;
+}
+
+void append_settled(std::string& out, const core::SettleReply& reply) {
+    std::string body;
+    FieldWriter fields(body);
+    fields.varint(1, reply.count);
+    write_ranges(fields, 2, reply.stale);
+    append_body(out, reply.request_id, reply.extended ? FrameKind::kExtended : FrameKind::kSettled, body);
+}
+
+void append_error(std::string& out, std::uint64_t request_id, const Error& error) {
+    v1::Frame frame;
+    frame.set_request_id(request_id);
+    to_proto(error, *frame.mutable_error());
+    append_frame(out, frame);
+}
+
+void append_frame(std::string& out, const v1::Frame& frame) {
+    const std::size_t size = frame.ByteSizeLong();
+    base::ByteWriter(out).fixed32(static_cast<std::uint32_t>(size));
+    frame.AppendToString(&out);
+}
+
+void to_proto(const Error& error, v1::Error& out) {
+    out.set_code(static_cast<v1::ErrorCode>(error.code));
+    out.set_text(error.text);
+    out.set_retryable(base::error_retryable(error.code));
+    out.set_retry_after_ms(static_cast<std::uint64_t>(error.retry_after.count()));
+    out.set_closes(error.closes);
+}
+
+void to_proto(const core::LeaseRange& range, v1::SeqRange& out) {
+    out.set_first_seq(range.first.value);
+    out.set_last_seq(range.last.value);
+    out.set_epoch(range.epoch);
+    out.set_lease(range.lease);
+}
+
+void to_proto(const QueueSettings& s, v1::QueueSettings& out) {
+    out.set_durability(static_cast<v1::Durability>(s.durability));
+    out.set_lease_ms(static_cast<std::uint64_t>(s.lease.count()));
+    out.set_max_attempts(s.max_attempts);
+    out.set_max_releases(s.max_releases);
+    out.set_backoff_first_ms(static_cast<std::uint64_t>(s.backoff_first.count()));
+    out.set_backoff_factor(s.backoff_factor);
+    out.set_backoff_longest_ms(static_cast<std::uint64_t>(s.backoff_longest.count()));
+    out.set_backoff_jitter(s.backoff_jitter);
+    out.set_max_retry_delay_ms(static_cast<std::uint64_t>(s.max_retry_delay.count()));
+    out.set_max_messages(s.max_messages);
+    out.set_max_bytes(s.max_bytes);
+    out.set_overflow(v1::REJECT_NEW);
+    out.set_dead_max(s.dead_max);
+    out.set_reconnect_grace_ms(static_cast<std::uint64_t>(s.reconnect_grace.count()));
+}
+
+void to_proto(const core::QueueInfo& info, v1::QueueInfo& out) {
+    out.set_name(info.name);
+    out.set_id(info.id.value);
+    to_proto(info.settings, *out.mutable_settings());
+    out.set_paused(info.paused);
+    out.set_ready(info.ready);
+    out.set_started(info.started);
+    out.set_waiting(info.waiting);
+    out.set_dead(info.dead);
+    out.set_bytes(info.bytes);
+    out.set_consumers(info.consumers);
+    out.set_oldest_commit_time_ms(info.oldest_commit_time_ms);
+    out.set_next_seq(info.next_seq);
+    out.set_accepted(info.accepted);
+    out.set_delivered(info.delivered);
+    out.set_acked(info.acked);
+    out.set_retried(info.retried);
+    out.set_died(info.died);
+    out.set_refused(info.refused);
+    out.set_dead_evicted(info.dead_evicted);
+    out.set_damaged(info.damaged);
+    out.set_created_ms(info.created_ms);
+}
+
+void to_proto(const core::PeekResult& result, QueueId queue, v1::QueuePeekReply& out) {
+    out.set_next_seq(result.next.value);
+    for (const core::PeekItem& item : result.items) {
+        v1::Peeked& peeked = *out.add_messages();
+        peeked.set_seq(item.sequence.value);
+        base::MessageId id;
+        id.commit_time_ms = item.commit_time_ms;
+        id.queue = queue;
+        id.sequence = item.sequence;
+        peeked.set_id(base::format_message_id(id));
+        peeked.set_state(static_cast<v1::State>(item.state));
+        peeked.set_attempts(item.attempts);
+        peeked.set_commit_time_ms(item.commit_time_ms);
+        peeked.set_visible_at_ms(item.visible_at_ms);
+        peeked.set_last_error(item.last_error);
+        peeked.set_consumer(item.consumer);
+        // Admitted messages were checked field by field; what does not parse here stays empty.
+        (void)peeked.mutable_message()->ParseFromString(item.message);
+    }
+}
+
+}  // namespace rockdove::net

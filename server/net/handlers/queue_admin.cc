@@ -1,0 +1,174 @@
+// Administration of queues.
+#include "protocol/limits.h"
+#include "server/net/encode.h"
+#include "server/net/handlers/handlers.h"
+
+namespace rockdove::net {
+
+namespace {
+
+constexpr std::uint32_t kDefaultPage = 100;
+constexpr std::size_t kDefaultPeekBytes = 1 << 20;
+
+// Applies the fields that are present.
+Result<void> apply(const v1::QueueSettings& in, QueueSettings& out) {
+    const auto ms = [](std::uint64_t value) {
+        return Millis(static_cast<std::int64_t>(std::min<std::uint64_t>(value, INT64_MAX / 1000)));
+    };
+    if (in.overflow() == v1::DROP_OLDEST) {
+        return Error(ErrorCode::kUnsupported, "this broker does not support overflow = drop_oldest yet");
+    }
+    if (in.durability() != v1::DURABILITY_UNSPECIFIED) out.durability = static_cast<Durability>(in.durability());
+    if (in.has_lease_ms()) out.lease = ms(in.lease_ms());
+    if (in.has_max_attempts()) out.max_attempts = in.max_attempts();
+    if (in.has_max_releases()) out.max_releases = in.max_releases();
+    if (in.has_backoff_first_ms()) out.backoff_first = ms(in.backoff_first_ms());
+    if (in.has_backoff_factor()) out.backoff_factor = in.backoff_factor();
+    if (in.has_backoff_longest_ms()) out.backoff_longest = ms(in.backoff_longest_ms());
+    if (in.has_backoff_jitter()) out.backoff_jitter = in.backoff_jitter();
+    if (in.has_max_retry_delay_ms()) out.max_retry_delay = ms(in.max_retry_delay_ms());
+    if (in.has_max_messages()) out.max_messages = in.max_messages();
+    if (in.has_max_bytes()) out.max_bytes = in.max_bytes();
+    if (in.has_dead_max()) out.dead_max = in.dead_max();
+    if (in.has_reconnect_grace_ms()) out.reconnect_grace = ms(in.reconnect_grace_ms());
+    return {};
+}
+
+core::Answer<core::QueueInfo> answer_info(Session& session, std::uint64_t request_id) {
+    return [weak = session.weak_from_this(), request_id](const Result<core::QueueInfo>& info) {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (!info) return self->send_error(request_id, info.error());
+        v1::Frame reply;
+        reply.set_request_id(request_id);
+        to_proto(*info, *reply.mutable_queue_info());
+        self->send(reply);
+    };
+}
+
+core::Answer<std::uint64_t> answer_count(Session& session, std::uint64_t request_id) {
+    return [weak = session.weak_from_this(), request_id](const Result<std::uint64_t>& count) {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (!count) return self->send_error(request_id, count.error());
+        v1::Frame reply;
+        reply.set_request_id(request_id);
+        reply.mutable_ok()->set_count(*count);
+        self->send(reply);
+    };
+}
+
+Result<std::uint32_t> page(std::uint32_t limit) {
+    if (limit == 0) return kDefaultPage;
+    if (limit <= protocol::kMaxPage) return limit;
+    return Error(ErrorCode::kInvalid,
+                 "limit " + std::to_string(limit) + " is out of range: 1 to " + std::to_string(protocol::kMaxPage));
+}
+
+}  // namespace
+
+bool handle_queue_create(Session& session, const protocol::FrameView& frame) {
+    v1::QueueCreate create;
+    bool go_on = true;
+    if (!parse(session, frame, create, go_on)) return go_on;
+    core::Namespace& ns = session.ns();
+    QueueSettings settings = ns.options().queue_defaults;
+    if (Result<void> ok = apply(create.settings(), settings); !ok) return refuse(session, frame, ok.error());
+    if (const Result<core::QueueInfo> existing = ns.show_queue(create.name())) {
+        // If it exists it must agree with what was asked for, not with the defaults.
+        settings = existing->settings;
+        (void)apply(create.settings(), settings);
+    }
+    ns.create_queue(create.name(), settings, create.if_not_exists(), session.shard().now(),
+                    answer_info(session, frame.request_id));
+    return true;
+}
+
+bool handle_queue_update(Session& session, const protocol::FrameView& frame) {
+    v1::QueueUpdate update;
+    bool go_on = true;
+    if (!parse(session, frame, update, go_on)) return go_on;
+    core::Namespace& ns = session.ns();
+    const Result<core::QueueInfo> existing = ns.show_queue(update.name());
+    if (!existing) return refuse(session, frame, existing.error());
+    QueueSettings settings = existing->settings;
+    if (Result<void> ok = apply(update.settings(), settings); !ok) return refuse(session, frame, ok.error());
+    ns.update_queue(update.name(), settings, answer_info(session, frame.request_id));
+    return true;
+}
+
+bool handle_queue_delete(Session& session, const protocol::FrameView& frame) {
+    v1::QueueDelete request;
+    bool go_on = true;
+    if (!parse(session, frame, request, go_on)) return go_on;
+    session.ns().delete_queue(request.name(), request.if_exists(), request.if_empty(),
+                              answer_count(session, frame.request_id));
+    return true;
+}
+
+bool handle_queue_show(Session& session, const protocol::FrameView& frame) {
+    v1::QueueShow request;
+    bool go_on = true;
+    if (!parse(session, frame, request, go_on)) return go_on;
+    answer_info(session, frame.request_id)(session.ns().show_queue(request.name()));
+    return true;
+}
+
+bool handle_queue_purge(Session& session, const protocol::FrameView& frame) {
+    v1::QueuePurge request;
+    bool go_on = true;
+    if (!parse(session, frame, request, go_on)) return go_on;
+    session.ns().purge_queue(request.name(), answer_count(session, frame.request_id));
+    return true;
+}
+
+bool handle_queue_pause(Session& session, const protocol::FrameView& frame) {
+    v1::QueuePause request;
+    bool go_on = true;
+    if (!parse(session, frame, request, go_on)) return go_on;
+    session.ns().pause_queue(request.name(), request.paused(), answer_info(session, frame.request_id));
+    return true;
+}
+
+bool handle_queue_list(Session& session, const protocol::FrameView& frame) {
+    v1::QueueList request;
+    bool go_on = true;
+    if (!parse(session, frame, request, go_on)) return go_on;
+    const Result<std::uint32_t> limit = page(request.limit());
+    if (!limit) return refuse(session, frame, limit.error());
+    const std::vector<core::QueueInfo> infos = session.ns().list_queues(request.prefix(), request.after(), *limit + 1);
+    v1::Frame reply;
+    reply.set_request_id(frame.request_id);
+    v1::QueueListReply& list = *reply.mutable_queue_list_reply();
+    for (std::size_t i = 0; i < infos.size() && i < *limit; ++i) to_proto(infos[i], *list.add_queues());
+    if (infos.size() > *limit) list.set_next(infos[*limit - 1].name);
+    session.send(reply);
+    return true;
+}
+
+bool handle_queue_peek(Session& session, const protocol::FrameView& frame) {
+    v1::QueuePeek request;
+    bool go_on = true;
+    if (!parse(session, frame, request, go_on)) return go_on;
+    const Result<std::uint32_t> limit = page(request.limit());
+    if (!limit) return refuse(session, frame, limit.error());
+    const std::size_t most = session.options().max_message_bytes;
+    const std::size_t bytes =
+        request.max_bytes() == 0 ? kDefaultPeekBytes : std::min<std::size_t>(request.max_bytes(), most);
+    const Result<core::QueueInfo> info = session.ns().show_queue(request.name());
+    if (!info) return refuse(session, frame, info.error());
+    session.ns().peek_queue(request.name(), Sequence(std::max<std::uint64_t>(request.from_seq(), 1)), *limit, bytes,
+                            [weak = session.weak_from_this(), request_id = frame.request_id,
+                             id = info->id](const Result<core::PeekResult>& result) {
+                                const auto self = weak.lock();
+                                if (!self) return;
+                                if (!result) return self->send_error(request_id, result.error());
+                                v1::Frame reply;
+                                reply.set_request_id(request_id);
+                                to_proto(*result, id, *reply.mutable_queue_peek_reply());
+                                self->send(reply);
+                            });
+    return true;
+}
+
+}  // namespace rockdove::net

@@ -1,0 +1,280 @@
+#include "server/net/session.h"
+
+#include <spdlog/spdlog.h>
+
+#include "protocol/base/bytes.h"
+#include "server/net/encode.h"
+
+namespace rockdove::net {
+
+namespace {
+
+constexpr std::size_t kReadBytes = 256 * 1024;
+constexpr std::size_t kStepBeforeLogin = 16 * 1024;
+constexpr int kReadsPerWake = 4;  // so that one busy connection does not keep the others waiting
+constexpr std::chrono::seconds kPartialFrame{30};
+constexpr std::size_t kOutboxBeforeLogin = 1024;
+
+// One per thread: what a session reads is handled before the next one reads.
+char* read_buffer() {
+    thread_local const std::unique_ptr<char[]> buffer(new char[kReadBytes]);
+    return buffer.get();
+}
+
+Error protocol_error(std::string text) {
+    Error error(ErrorCode::kProtocol, std::move(text));
+    error.closes = true;
+    return error;
+}
+
+}  // namespace
+
+Session::Session(SessionId id, asio::ip::tcp::socket socket, runtime::Shard& shard, const ListenerOptions& options)
+    : id_(id),
+      socket_(std::move(socket)),
+      shard_(shard),
+      options_(options),
+      login_by_(Steady::now() + options.login_deadline),
+      heard_at_(Steady::now()) {}
+
+Session::~Session() = default;
+
+void Session::start() {
+    boost::system::error_code ignored;
+    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    socket_.non_blocking(true, ignored);
+    shard_.add_session(id_, weak_from_this());
+    shard_.tasks().spawn("read_loop", socket_.get_executor(), read_loop());
+}
+
+// --- reading ----------------------------------------------------------------------------------------------------
+
+asio::awaitable<void> Session::read_loop() {
+    const auto self = shared_from_this();  // until the loop ends
+    while (!closing_) {
+        const auto [error] =
+            co_await socket_.async_wait(asio::ip::tcp::socket::wait_read, asio::as_tuple(asio::use_awaitable));
+        if (error || !read_available()) break;
+        while (shard_.stage_full() && !closing_) co_await shard_.wait_for_room();
+    }
+    closing_ = true;
+    end_core_session(false);
+    shard_.request_turn();
+    if (!farewell_ && !outbox_.sending() && outbox_.empty()) shut_down();
+}
+
+void Session::end_core_session(bool clean) {
+    if (ns_ == nullptr) return;
+    ns_->close_session(id_, clean, shard_.now());
+    ns_ = nullptr;
+}
+
+// Reads what the kernel has. False at the end of the connection.
+bool Session::read_available() {
+    for (int i = 0; i < kReadsPerWake; ++i) {
+        const std::size_t step = logged_in() ? kReadBytes : kStepBeforeLogin;
+        boost::system::error_code error;
+        const std::size_t got = socket_.read_some(asio::buffer(read_buffer(), step), error);
+        if (error == asio::error::would_block) return true;
+        if (error) return false;
+        heard_at_ = Steady::now();
+        const std::string_view fresh(read_buffer(), got);
+        if (partial_.empty()) {
+            const std::size_t used = take_frames(fresh);
+            if (used < got && !closing_) {
+                partial_.assign(fresh.substr(used));
+                partial_since_ = heard_at_;
+            }
+        } else {
+            partial_.append(fresh);
+            const std::size_t used = take_frames(partial_);
+            if (used == partial_.size()) {
+                if (partial_.capacity() > kStepBeforeLogin) {
+                    std::string().swap(partial_);
+                } else {
+                    partial_.clear();
+                }
+            } else if (used != 0) {
+                partial_.erase(0, used);
+                partial_since_ = heard_at_;
+            }
+        }
+        shard_.request_turn();
+        if (closing_) return false;
+        if (got < step || shard_.stage_full()) return true;
+    }
+    return true;
+}
+
+std::size_t Session::max_frame() const {
+    return logged_in() ? options_.max_message_bytes + protocol::kControlBytes : protocol::kMaxFrameBeforeLogin;
+}
+
+std::size_t Session::take_frames(std::string_view bytes) {
+    std::size_t used = 0;
+    while (!closing_) {
+        base::ByteReader in(bytes.substr(used));
+        const std::size_t size = in.fixed32();
+        if (!in.ok()) break;
+        if (size > max_frame()) {
+            close(Error(ErrorCode::kTooLarge, "a frame of " + std::to_string(size) + " bytes; at most " +
+                                                  std::to_string(max_frame()) + " are allowed" +
+                                                  (logged_in() ? "" : " before Welcome")));
+            break;
+        }
+        if (size > in.left()) break;
+        used += protocol::kFramePrefixBytes + size;
+        if (!handle_frame(in.raw(size))) break;
+    }
+    return used;
+}
+
+bool Session::handle_frame(std::string_view bytes) {
+    Result<protocol::FrameView> frame = protocol::read_frame(bytes);
+    if (!frame) {
+        close(protocol_error(frame.error().text));
+        return false;
+    }
+    return dispatch(*this, *frame);
+}
+
+// --- sending ----------------------------------------------------------------------------------------------------
+
+std::string& Session::out() {
+    if (!flush_requested_) {
+        flush_requested_ = true;
+        shard_.request_flush(id_);
+    }
+    return outbox_.pending();
+}
+
+void Session::confirm(const core::Confirmation& confirmation) { append_confirm(out(), confirmation); }
+
+void Session::deliver(const core::Delivery& delivery) { append_delivery(out(), delivery); }
+
+void Session::settled(const core::SettleReply& reply) { append_settled(out(), reply); }
+
+void Session::fail(SessionId, std::uint64_t request_id, const Error& error) { send_error(request_id, error); }
+
+void Session::consumer_closed(SessionId, std::uint64_t consumer, const Error& error) {
+    v1::Frame frame;
+    frame.mutable_consumer_closed()->set_consumer(consumer);
+    to_proto(error, *frame.mutable_consumer_closed()->mutable_error());
+    send(frame);
+}
+
+void Session::send(const v1::Frame& frame) { append_frame(out(), frame); }
+
+void Session::send_error(std::uint64_t request_id, const Error& error) { append_error(out(), request_id, error); }
+
+bool Session::has_room(SessionId) const {
+    if (closing_) return false;
+    const bool room = !outbox_.above_high_water();
+    if (!room) const_cast<Session*>(this)->starved_ = true;
+    return room;
+}
+
+void Session::flush() {
+    flush_requested_ = false;
+    if (outbox_.sending() || outbox_.empty() || !socket_.is_open()) return;
+    const std::size_t limit = logged_in() || closing_ ? Outbox::kHardLimit : kOutboxBeforeLogin;
+    if (outbox_.bytes() > limit && !closing_) {
+        spdlog::warn("msg=\"client does not read, connection closed\" conn={} client=\"{}\" waiting_bytes={}",
+                     id_.value, client_name_, outbox_.bytes());
+        closing_ = true;
+        shut_down();
+        return;
+    }
+    const std::string& bytes = outbox_.take();
+    asio::async_write(
+        socket_, asio::buffer(bytes),
+        [self = shared_from_this()](boost::system::error_code error, std::size_t) { self->write_done(error); });
+}
+
+void Session::write_done(boost::system::error_code error) {
+    outbox_.sent();
+    if (error) {
+        closing_ = true;
+        shut_down();
+        return;
+    }
+    if (!outbox_.empty()) {
+        flush();
+    } else if (closing_ && !farewell_) {
+        shut_down();
+    }
+    if (starved_ && !outbox_.above_high_water() && ns_ != nullptr) {
+        starved_ = false;
+        ns_->on_session_room(id_);
+        shard_.request_turn();
+    }
+}
+
+// --- end --------------------------------------------------------------------------------------------------------
+
+void Session::login(core::Namespace& ns, std::string client_name) {
+    ns_ = &ns;
+    client_name_ = std::move(client_name);
+    spdlog::debug("msg=\"client connected\" conn={} client=\"{}\" ns=\"{}\"", id_.value, client_name_, ns.name());
+}
+
+void Session::say_farewell() {
+    closing_ = true;
+    farewell_ = true;
+    core::Namespace& ns = *ns_;
+    end_core_session(true);
+    // Answers to earlier requests may wait for a commit; the end waits behind them.
+    ns.when_settled([self = shared_from_this()](const Error*) {
+        self->farewell_ = false;
+        if (!self->outbox_.sending() && self->outbox_.empty()) self->shut_down();
+    });
+}
+
+void Session::stop_reading() {
+    if (closing_) return;
+    closing_ = true;
+    // The read loop waits in the kernel: end its wait, but let what is in the outbox leave.
+    boost::system::error_code ignored;
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_receive, ignored);
+}
+
+void Session::close(const Error& why) {
+    if (closing_) return;
+    Error last = why;
+    last.closes = true;
+    send_error(0, last);
+    stop_reading();
+}
+
+void Session::shut_down() {
+    boost::system::error_code ignored;
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+    socket_.close(ignored);
+    shard_.remove_session(id_);
+}
+
+void Session::say_goodbye(const std::string& reason, Millis reconnect_after) {
+    if (closing_) return;
+    v1::Frame frame;
+    frame.mutable_go_away()->set_reason(reason);
+    frame.mutable_go_away()->set_reconnect_after_ms(static_cast<std::uint64_t>(reconnect_after.count()));
+    send(frame);
+}
+
+void Session::check_deadlines(Steady::time_point now) {
+    if (closing_) {
+        // Said everything there was to say, but the client does not take it.
+        if (now > heard_at_ + kPartialFrame) shut_down();
+        return;
+    }
+    if (!logged_in() && now > login_by_) {
+        close(protocol_error("no login within " + std::to_string(options_.login_deadline.count()) + " ms"));
+    } else if (!partial_.empty() && now > partial_since_ + kPartialFrame) {
+        close(protocol_error("a frame was not finished within 30 s"));
+    } else if (logged_in() && now > heard_at_ + 2 * options_.heartbeat) {
+        close(protocol_error("nothing heard for two heartbeats of " + std::to_string(options_.heartbeat.count()) +
+                             " ms"));
+    }
+}
+
+}  // namespace rockdove::net

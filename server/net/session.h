@@ -1,0 +1,100 @@
+// One client's connection: reads frames, hands them to a handler (handlers/publish.cc is the next step of a message's
+// way), and sends what the core answers.
+//
+// Runs on: the shard's thread. Kept alive by its read loop and its write in flight; the shard holds a weak_ptr.
+// Memory:  frames are parsed where they were read, in a buffer that all sessions of the thread share; only an
+// unfinished
+//          frame is kept, in a buffer that grows by bytes received, never by bytes announced.
+// Ends on: end of stream, a protocol error, silence of two heartbeats, a frame unfinished for 30 s, no login within the
+//          deadline, an outbox beyond its limit, stop.
+#pragma once
+
+#include <boost/asio.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "protocol/frame.h"
+#include "protocol/message_view.h"
+#include "rockdove/v1/frame.pb.h"
+#include "server/net/listener.h"
+#include "server/net/outbox.h"
+#include "server/runtime/shard.h"
+
+namespace rockdove::net {
+
+class Session final : public runtime::SessionPort, public std::enable_shared_from_this<Session> {
+public:
+    using Steady = std::chrono::steady_clock;
+
+    Session(SessionId id, asio::ip::tcp::socket socket, runtime::Shard& shard, const ListenerOptions& options);
+    ~Session() override;
+
+    void start();
+    [[nodiscard]] bool logged_in() const { return ns_ != nullptr; }
+    [[nodiscard]] bool open() const { return !closing_; }
+
+    // runtime::SessionPort
+    void confirm(const core::Confirmation& confirmation) override;
+    void deliver(const core::Delivery& delivery) override;
+    void settled(const core::SettleReply& reply) override;
+    void fail(SessionId session, std::uint64_t request_id, const Error& error) override;
+    void consumer_closed(SessionId session, std::uint64_t consumer, const Error& error) override;
+    [[nodiscard]] bool has_room(SessionId session) const override;
+    void flush() override;
+    void close(const Error& why) override;
+    void say_goodbye(const std::string& reason, Millis reconnect_after) override;
+    void check_deadlines(Steady::time_point now) override;
+
+    // For the handlers.
+    [[nodiscard]] SessionId id() const { return id_; }
+    runtime::Shard& shard() { return shard_; }
+    core::Namespace& ns() { return *ns_; }
+    [[nodiscard]] const ListenerOptions& options() const { return options_; }
+    protocol::PublishView& publish_view() { return publish_view_; }
+    void send(const v1::Frame& frame);
+    void send_error(std::uint64_t request_id, const Error& error);
+    void login(core::Namespace& ns, std::string client_name);
+    void say_farewell();  // the client said GoAway: answer what is open, then hang up
+    void stop_reading();  // hang up once the outbox is empty
+    [[nodiscard]] bool login_started() const { return login_started_; }
+    void set_login_started() { login_started_ = true; }
+
+private:
+    asio::awaitable<void> read_loop();
+    bool read_available();
+    // Handles the complete frames of `bytes`; returns how many bytes they took.
+    std::size_t take_frames(std::string_view bytes);
+    bool handle_frame(std::string_view frame);
+    [[nodiscard]] std::size_t max_frame() const;
+    std::string& out();
+    void write_done(boost::system::error_code error);
+    void end_core_session(bool clean);
+    void shut_down();  // when everything is sent, or cannot be
+
+    const SessionId id_;
+    asio::ip::tcp::socket socket_;
+    runtime::Shard& shard_;
+    const ListenerOptions& options_;
+    core::Namespace* ns_ = nullptr;
+    std::string client_name_;
+    protocol::PublishView publish_view_;
+    std::string partial_;  // an unfinished frame
+    Outbox outbox_;
+    Steady::time_point login_by_;
+    Steady::time_point heard_at_;
+    Steady::time_point partial_since_;
+    bool login_started_ = false;
+    bool closing_ = false;   // nothing more is read; closed once the outbox is empty
+    bool farewell_ = false;  // the client said goodbye; what it asked before is still answered
+    bool flush_requested_ = false;
+    bool starved_ = false;  // deliveries wait for the outbox to empty
+};
+
+// Chooses the handler; false if the session is to stop reading. Implemented in handlers/dispatch.cc.
+bool dispatch(Session& session, const protocol::FrameView& frame);
+
+}  // namespace rockdove::net

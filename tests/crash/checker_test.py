@@ -1,0 +1,321 @@
+"""The checker's own test: a sound history passes, and each planted violation is caught by the invariant it breaks."""
+import copy
+import io
+import unittest
+
+from checker import Checker, SECOND
+
+
+class Script:
+    """Builds a history, one second per event unless told otherwise."""
+
+    def __init__(self):
+        self.t = 100 * SECOND
+        self.op = 0
+        self.events = []
+        self.add("driver", "ok", "config", queues={"q": {"max_attempts": 3}, "f": {"max_attempts": 3, "fifo": True}},
+                 plan={"publish": 4, "deliver": 4, "faults": 1, "info": True, "clients": ["p"]})
+
+    def add(self, p, type, f, **fields):
+        self.t += SECOND
+        event = dict(t=self.t, p=p, type=type, f=f, **fields)
+        self.events.append(event)
+        return event
+
+    def invoke(self, p, f, **fields):
+        self.op += 1
+        return self.add(p, "invoke", f, op=self.op, **fields)
+
+    def publish(self, *mids, q="q", first, c=1, duplicate=False):
+        begun = self.invoke("p", "publish", q=q, c=c, pseq=1, mids=list(mids))
+        res = [[mid, first + i, duplicate] for i, mid in enumerate(mids)]
+        return self.add("p", "ok", "publish", op=begun["op"], q=q, res=res, fails=[])
+
+    def publish_ends(self, kind, *mids, **fields):
+        begun = self.invoke("p", "publish", q="q", c=1, pseq=1, mids=list(mids))
+        return self.add("p", kind, "publish", op=begun["op"], q="q", mids=list(mids), **fields)
+
+    def deliver(self, mid, seq, lease, attempt=1, q="q", p="p", c=2, epoch=1, bad=()):
+        return self.add(p, "ok", "deliver", q=q, c=c, e=epoch, l=lease, a=attempt, lms=5000, first=seq, mids=[mid],
+                        bad=list(bad))
+
+    def settle(self, outcome, mid, seq, lease, q="q", kind="ok", epoch=1, **fields):
+        begun = self.invoke("p", "settle", q=q, c=2, o=outcome, items=[[mid, seq, epoch, lease]])
+        return self.add("p", kind, "settle", op=begun["op"], **dict(dict(stale=[]) if kind == "ok" else {}, **fields))
+
+    def fault(self, kind="kill"):
+        begun = self.invoke("nemesis", "fault", kind=kind)
+        self.add("nemesis", "ok", "fault", op=begun["op"], kind=kind)
+
+    def final(self, q="q", **info):
+        base = dict(next_seq=1, ready=0, scheduled=0, buffered=0, started=0, waiting=0, dead=0, dead_evicted=0, damaged=0)
+        base.update(info)
+        return self.add("drain", "ok", "final", q=q, info=base)
+
+
+def sound():
+    """Four messages in q (acked, retried and acked, rejected, of unknown outcome), two in f; one kill."""
+    s = Script()
+    s.publish("p.1", "p.2", "p.3", first=1)
+    s.deliver("p.1", 1, lease=1)
+    s.settle("ACK", "p.1", 1, 1)
+    s.deliver("p.2", 2, lease=2)
+    s.settle("RETRY", "p.2", 2, 2)
+    s.deliver("p.2", 2, lease=3, attempt=2)
+    s.settle("ACK", "p.2", 2, 3)
+    s.deliver("p.3", 3, lease=4)
+    s.settle("REJECT", "p.3", 3, 4)
+    s.publish_ends("info", "p.4")
+    s.fault()
+    s.publish("p.4", first=4, duplicate=True)
+    s.deliver("p.4", 4, lease=1, epoch=2)
+    s.settle("ACK", "p.4", 4, 1, epoch=2)
+    s.publish("p.5", "p.6", q="f", first=1)
+    s.deliver("p.5", 1, lease=1, q="f")
+    s.settle("ACK", "p.5", 1, 1, q="f")
+    s.deliver("p.6", 2, lease=2, q="f")
+    s.settle("ACK", "p.6", 2, 2, q="f")
+    s.final(next_seq=5, dead=1)
+    s.final("f", next_seq=3)
+    return s
+
+
+class CheckerTest(unittest.TestCase):
+    def names(self, script):
+        self.checker = Checker(script.events).check()
+        self.checker.report(io.StringIO())
+        return {name for name, _, _ in self.checker.violations}
+
+    def find(self, script, f, type="ok", **fields):
+        for event in script.events:
+            if event["f"] == f and event["type"] == type and all(event.get(k) == v for k, v in fields.items()):
+                return event
+        raise AssertionError("no such event")
+
+    def test_a_sound_history_passes(self):
+        self.assertEqual(self.names(sound()), set())
+        self.assertTrue(self.checker.passed())
+        self.assertEqual(self.checker.counts["recovered"], 0)
+
+    def test_a_confirmed_message_that_never_comes_is_lost(self):
+        s = sound()
+        s.publish("p.9", first=5)
+        s.final(next_seq=6, dead=1)
+        self.assertIn("I1", self.names(s))
+        self.assertEqual(self.checker.counts["lost"], 1)
+
+    def test_a_confirmed_message_that_the_books_do_not_know_is_lost(self):
+        s = sound()
+        s.publish("p.9", first=5)
+        self.assertEqual(self.names(s), {"I1", "I6"})
+
+    def test_a_message_that_came_once_and_never_again_is_lost(self):
+        s = sound()
+        s.publish("p.9", first=5)
+        s.deliver("p.9", 5, lease=9)
+        s.settle("RETRY", "p.9", 5, 9)
+        s.final(next_seq=6, dead=1)
+        self.assertIn("I1", self.names(s))
+
+    def test_more_deaths_by_attempts_than_dead_letters(self):
+        s = sound()
+        s.publish("p.9", first=5)
+        s.deliver("p.9", 5, lease=9, attempt=3)
+        s.settle("RETRY", "p.9", 5, 9)
+        s.final(next_seq=6, dead=2)
+        self.assertEqual(self.names(s), set())
+        s.final(next_seq=6, dead=1)
+        self.assertIn("I1", self.names(s))
+
+    def test_a_message_from_nowhere(self):
+        s = sound()
+        s.deliver("p.99", 5, lease=9)
+        self.assertIn("I2", self.names(s))
+
+    def test_a_refused_message_that_is_delivered(self):
+        s = sound()
+        s.publish_ends("fail", "p.9", code="FULL")
+        s.deliver("p.9", 5, lease=9)
+        s.settle("ACK", "p.9", 5, 9)
+        self.assertIn("I2", self.names(s))
+
+    def test_changed_bytes(self):
+        s = sound()
+        self.find(s, "deliver")["bad"] = [["p.1", "body differs"]]
+        self.assertIn("I3", self.names(s))
+
+    def test_a_sequence_used_twice(self):
+        s = sound()
+        s.publish("p.9", first=4)
+        s.deliver("p.9", 4, lease=9, epoch=2)
+        s.settle("ACK", "p.9", 4, 9, epoch=2)
+        self.assertIn("I4", self.names(s))
+
+    def test_a_message_in_two_places(self):
+        s = sound()
+        s.deliver("p.1", 7, lease=9)
+        self.assertIn("I4", self.names(s))
+
+    def test_a_resend_stored_twice(self):
+        s = sound()
+        s.publish("p.1", first=5)
+        self.assertIn("I15", self.names(s))
+
+    def test_a_confirmed_resend_refused(self):
+        s = sound()
+        s.publish_ends("fail", "p.1", code="FULL")
+        self.assertIn("I15", self.names(s))
+
+    def test_an_acked_message_delivered_again(self):
+        s = sound()
+        s.fault()
+        s.deliver("p.1", 1, lease=1, epoch=3, attempt=2)
+        self.assertIn("I7", self.names(s))
+
+    def test_two_acks_of_one_message(self):
+        s = sound()
+        s.fault()
+        s.deliver("p.1", 1, lease=1, epoch=3, attempt=2)
+        s.settle("ACK", "p.1", 1, 1, epoch=3)
+        self.assertIn("I8", self.names(s))
+
+    def test_a_late_settle_that_works(self):
+        s = sound()
+        s.publish("p.9", first=5)
+        s.deliver("p.9", 5, lease=9)
+        s.t += 10 * SECOND
+        s.deliver("p.9", 5, lease=10, attempt=2, c=3)
+        s.settle("ACK", "p.9", 5, 9)
+        s.final(next_seq=6, dead=1)
+        self.assertIn("I8", self.names(s))
+        self.find(s, "settle", op=s.op)["stale"] = [[5, 1, 9]]  # refused as stale: fine, if then acked by the holder
+        s.settle("ACK", "p.9", 5, 10)
+        self.assertEqual(self.names(s), set())
+
+    def test_a_lease_number_used_twice(self):
+        s = sound()
+        s.fault()
+        s.deliver("p.2", 2, lease=3, attempt=3)
+        self.assertIn("I8", self.names(s))
+
+    def test_a_redelivery_without_a_cause(self):
+        s = sound()
+        s.publish("p.9", first=5)
+        s.deliver("p.9", 5, lease=9)
+        s.deliver("p.9", 5, lease=10, attempt=2)
+        s.settle("ACK", "p.9", 5, 10)
+        s.final(next_seq=6, dead=1)
+        self.assertEqual(self.names(s), {"I9"})
+
+    def test_redeliveries_with_a_cause(self):
+        for cause in ("expiry", "release", "detach", "kill"):
+            with self.subTest(cause=cause):
+                s = sound()
+                s.publish("p.9", first=5)
+                s.deliver("p.9", 5, lease=9)
+                if cause == "expiry":
+                    s.t += 5 * SECOND
+                elif cause == "release":
+                    s.settle("RELEASE", "p.9", 5, 9)
+                elif cause == "detach":
+                    s.add("p", "ok", "detach", c=2)
+                else:
+                    s.fault()
+                s.deliver("p.9", 5, lease=10, attempt=1 if cause == "release" else 2)
+                s.settle("ACK", "p.9", 5, 10)
+                s.final(next_seq=6, dead=1)
+                self.assertEqual(self.names(s), set())
+
+    def test_attempts_that_fall(self):
+        s = sound()
+        self.find(s, "deliver", a=2)["a"] = 1
+        self.assertIn("I10", self.names(s))
+
+    def test_attempts_above_the_limit(self):
+        s = sound()
+        self.find(s, "deliver", a=2)["a"] = 4
+        self.assertIn("I10", self.names(s))
+
+    def test_sent_later_and_stored_earlier(self):
+        s = sound()
+        s.publish("p.9", first=6)
+        s.publish("p.10", first=5, c=7)
+        for mid, seq in [("p.9", 6), ("p.10", 5)]:
+            s.deliver(mid, seq, lease=20 + seq)
+            s.settle("ACK", mid, seq, 20 + seq)
+        s.final(next_seq=7, dead=1)
+        self.assertEqual(self.names(s), {"I11"})
+
+    def test_one_connection_stored_out_of_order(self):
+        s = sound()
+        first = s.invoke("p", "publish", q="q", c=1, pseq=8, mids=["p.9"])
+        second = s.invoke("p", "publish", q="q", c=1, pseq=9, mids=["p.10"])
+        s.add("p", "ok", "publish", op=first["op"], q="q", res=[["p.9", 6, False]], fails=[])
+        s.add("p", "ok", "publish", op=second["op"], q="q", res=[["p.10", 5, False]], fails=[])
+        for mid, seq in [("p.9", 6), ("p.10", 5)]:
+            s.deliver(mid, seq, lease=20 + seq)
+            s.settle("ACK", mid, seq, 20 + seq)
+        s.final(next_seq=7, dead=1)
+        self.assertEqual(self.names(s), {"I11"})
+
+    def test_a_fifo_queue_out_of_order(self):
+        s = sound()
+        one, two = [e for e in s.events if e["f"] == "deliver" and e["q"] == "f"]
+        one["t"], two["t"] = two["t"], one["t"]
+        s.events.sort(key=lambda event: event["t"])
+        self.assertIn("I13", self.names(s))
+
+    def test_books_that_do_not_balance(self):
+        for change in (dict(next_seq=6, dead=1), dict(next_seq=5, dead=0), dict(next_seq=5, dead=2)):
+            with self.subTest(change=change):
+                s = sound()
+                s.final(**change)
+                self.assertIn("I6", self.names(s))
+
+    def test_messages_left_after_the_drain(self):
+        s = sound()
+        s.final(next_seq=5, dead=1, ready=1)
+        self.assertIn("L1", self.names(s))
+
+    def test_an_answer_that_contradicts_itself(self):
+        s = sound()
+        s.add("p", "ok", "odd", text="3 of 2")
+        self.assertEqual(self.names(s), {"I8"})
+
+    def test_an_operation_that_never_ends(self):
+        s = sound()
+        s.invoke("p", "publish", q="q", c=1, pseq=3, mids=["p.77"])
+        self.assertIn("L2", self.names(s))
+
+    def test_an_empty_run_is_invalid(self):
+        s = Script()
+        s.final()
+        s.final("f")
+        self.assertEqual(self.names(s), set())
+        self.assertFalse(self.checker.passed())
+        self.assertGreaterEqual(len(self.checker.invalid), 4)
+
+    def test_a_run_without_faults_or_doubts_is_invalid(self):
+        for f, why in (("fault", "faults"), ("publish", "cut off")):
+            s = sound()
+            s.events = [e for e in s.events if e["f"] != f or (f == "publish" and e["type"] != "info" and
+                                                              e["op"] != self.info_op(s))]
+            self.names(s)
+            self.assertTrue(any(why in text for text in self.checker.invalid), self.checker.invalid)
+
+    def info_op(self, script):
+        return next(e["op"] for e in script.events if e["type"] == "info")
+
+    def test_the_story_of_a_violation_is_told(self):
+        s = sound()
+        s.publish("p.9", first=5)
+        s.final(next_seq=6, dead=1)
+        self.names(s)
+        out = io.StringIO()
+        self.checker.report(out)
+        self.assertIn("story of p.9", out.getvalue())
+        self.assertIn("verdict: ", out.getvalue())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,56 @@
+"""kill -9 under load, again and again; every tenth time once more during recovery. The checker has the last word."""
+import subprocess
+import sys
+import time
+
+from broker import StartError
+from run import Run, arguments, load_plan, queue_plan, say
+
+
+def main():
+    parser = arguments(__doc__, 30)
+    parser.add_argument("--shortest", type=float, default=0.2, help="seconds from ready to kill, at least")
+    parser.add_argument("--longest", type=float, default=4.0)
+    options = parser.parse_args()
+    with Run(options, "crash_kill") as run:
+        run.make_broker()
+        run.start_broker()
+        queues = queue_plan()
+        clients = ["py"] + (["cc"] if options.rdload else [])
+        planned = int(options.cycles * (options.shortest + options.longest) / 2 * options.rate * 0.3)
+        run.create_queues(queues, dict(publish=planned, deliver=planned // 2, faults=options.cycles, info=True,
+                                       clients=clients))
+        run.start_python_load("py", load_plan(options.rate))
+        if options.rdload:
+            run.start_cpp_load("cc", load_plan(options.rate))
+        in_recovery = 0
+        for cycle in range(1, options.cycles + 1):
+            run.wait(options.shortest, options.longest)
+            op = run.fault("kill")
+            run.broker.kill()
+            if cycle % 10 == 0:
+                run.broker.launch()
+                try:
+                    run.broker.process.wait(run.rng.uniform(0.005, 0.3))
+                    raise StartError("ended during recovery", run.broker.process.returncode, run.broker.log_tail())
+                except subprocess.TimeoutExpired:
+                    run.broker.kill()
+                    in_recovery += 1
+            try:
+                run.start_broker()
+            except StartError as error:
+                say("cycle %d: the broker does not come back: %s\n%s" % (cycle, error, error.log))
+                return 1
+            run.healed(op)
+            if cycle % 10 == 0:
+                say("%d of %d cycles, %d kills during recovery" % (cycle, options.cycles, in_recovery))
+        run.wait(1, 1)
+        run.stop_loads()
+        begun = time.monotonic()
+        sound = run.verdict(queues)
+        say("drain and check took %.1f s" % (time.monotonic() - begun))
+        return 0 if sound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,6 +6,7 @@
 
 #include "storage/keys.h"
 #include "storage/rocksdb/options.h"
+#include "storage/rocksdb/shortened_file.h"
 #include "storage/rocksdb/spdlog_logger.h"
 #include "storage/rocksdb/status.h"
 #include "storage/value.h"
@@ -62,15 +63,20 @@ std::string_view view(const rocksdb::Slice& slice) { return {slice.data(), slice
 }  // namespace
 
 Database::Database(const Directory& directory, const OpenOptions& options)
-    : directory_(directory),
+    : path_(directory.path()),
+      file_system_(directory.shared_file_system()),
       info_log_(std::make_shared<SpdlogLogger>(logger_of(options))),
       memory_bytes_(options.memory_bytes),
       watcher_(std::make_shared<Watcher>()) {}
 
 Database::~Database() = default;
 
+void Database::shorten_manifest(const ManifestEnd& end) {
+    file_system_ = with_shortened_file(file_system_, path_ + "/" + end.name, end.bytes);
+}
+
 rocksdb::Status Database::open(Mode mode, const MetaRecord& end, bool torn) {
-    const RocksdbSetup setup{directory_.shared_file_system(), info_log_, memory_bytes_};
+    const RocksdbSetup setup{file_system_, info_log_, memory_bytes_};
     env_ = make_env(setup);
     rocksdb::Options options = make_options(setup, env_.get());
     options.listeners.push_back(watcher_);
@@ -96,8 +102,8 @@ rocksdb::Status Database::open(Mode mode, const MetaRecord& end, bool torn) {
     }
     options.wal_filter = filter_.get();
     rocksdb::DB* db = nullptr;
-    const rocksdb::Status status = read_only ? rocksdb::DB::OpenForReadOnly(options, directory_.path(), &db)
-                                             : rocksdb::DB::Open(options, directory_.path(), &db);
+    const rocksdb::Status status =
+        read_only ? rocksdb::DB::OpenForReadOnly(options, path_, &db) : rocksdb::DB::Open(options, path_, &db);
     if (status.ok()) db_.reset(db);
     return status;
 }

@@ -18,6 +18,11 @@ class WalFilter;
 
 namespace rockdove::storage {
 
+struct ManifestEnd {
+    std::string name;
+    std::uint64_t bytes = 0;
+};
+
 // An open database. Closed when destroyed.
 class Database {
 public:
@@ -32,6 +37,8 @@ public:
     Database(const Directory& directory, const OpenOptions& options);
     ~Database();
 
+    // Before open(): use only this much of the MANIFEST.
+    void shorten_manifest(const ManifestEnd& end);
     // `end`: the last commit to replay. `torn`: the logs have a fault behind it.
     rocksdb::Status open(Mode mode, const MetaRecord& end = {}, bool torn = false);
     // Waits for background work; then everything is in files.
@@ -52,7 +59,8 @@ public:
     Result<std::optional<std::string>> get(std::string_view key) const;
 
 private:
-    const Directory directory_;
+    const std::string path_;
+    std::shared_ptr<rocksdb::FileSystem> file_system_;
     const std::shared_ptr<rocksdb::Logger> info_log_;
     const std::uint64_t memory_bytes_;
     const std::shared_ptr<Watcher> watcher_;

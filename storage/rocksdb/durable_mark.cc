@@ -7,9 +7,9 @@
 namespace rockdove::storage {
 namespace {
 
-constexpr std::string_view kMagic = "RDDURABL";
+constexpr std::string_view kMagic = "RDMK";
 constexpr std::uint32_t kMarkFormat = 1;
-constexpr std::uint32_t kCleanFlag = 1;
+constexpr std::uint32_t kCleanFlag = 1U << 16;  // in the word of the format
 
 std::size_t offset_of(const DurableMark& mark) { return (mark.generation % 2) * kMarkSlotDistance; }
 
@@ -19,10 +19,11 @@ std::string encode_mark(const DurableMark& mark) {
     std::string slot;
     ByteWriter writer(slot);
     writer.raw(kMagic);
-    writer.fixed32(kMarkFormat);
-    writer.fixed32(mark.clean ? kCleanFlag : 0);
+    writer.fixed32(kMarkFormat | (mark.clean ? kCleanFlag : 0));
     writer.fixed64(mark.generation);
-    writer.fixed64(mark.epoch);
+    writer.fixed32(mark.epoch);
+    writer.fixed32(mark.manifest_number);
+    writer.fixed64(mark.manifest_bytes);
     writer.fixed64(mark.sequence);
     writer.fixed64(mark.lsn);
     writer.fixed64(mark.confirms);
@@ -37,18 +38,19 @@ std::optional<DurableMark> decode_mark(std::string_view slot) {
     ByteReader reader(slot);
     const std::string_view magic = reader.raw(kMagic.size());
     const std::uint32_t format = reader.fixed32();
-    const std::uint32_t flags = reader.fixed32();
     DurableMark mark;
     mark.generation = reader.fixed64();
-    mark.epoch = reader.fixed64();
+    mark.epoch = reader.fixed32();
+    mark.manifest_number = reader.fixed32();
+    mark.manifest_bytes = reader.fixed64();
     mark.sequence = reader.fixed64();
     mark.lsn = reader.fixed64();
     mark.confirms = reader.fixed64();
-    mark.clean = (flags & kCleanFlag) != 0;
+    mark.clean = (format & kCleanFlag) != 0;
     reader.fixed32();
     const std::uint32_t crc = reader.fixed32();
     const bool intact = crc == crc32c(slot.substr(0, kMarkSlotBytes - sizeof crc));
-    if (magic != kMagic || format != kMarkFormat || !intact) return std::nullopt;
+    if (magic != kMagic || (format & ~kCleanFlag) != kMarkFormat || !intact) return std::nullopt;
     return mark;
 }
 

@@ -13,7 +13,11 @@ namespace rockdove::storage {
 
 struct DurableMark {
     std::uint64_t generation = 0;  // counts the writes of the file; the slot with the higher one is the newer
-    std::uint64_t epoch = 0;
+    std::uint32_t epoch = 0;
+    // RocksDB's MANIFEST at that time, and how much of it was synced: RocksDB opens with a shorter one as if nothing
+    // were missing.
+    std::uint32_t manifest_number = 0;
+    std::uint64_t manifest_bytes = 0;
     std::uint64_t sequence = 0;  // RocksDB's, of the last confirmed synced commit
     std::uint64_t lsn = 0;       // of the same
     std::uint64_t confirms = 0;  // synced commits since the store was made

@@ -1,7 +1,9 @@
 #include "storage/rocksdb/files.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstdio>
 
 namespace rockdove::storage {
 namespace {
@@ -24,6 +26,16 @@ IOStatus write_file(rocksdb::FileSystem& file_system, const std::string& name, s
     if (status.ok() && sync) status = file->Sync(IOOptions(), nullptr);
     if (status.ok()) status = file->Close(IOOptions(), nullptr);
     return status;
+}
+
+constexpr std::string_view kManifestStart = "MANIFEST-";
+
+template <class Int>
+std::optional<Int> number(std::string_view digits) {
+    Int value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (digits.empty() || error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+    return value;
 }
 
 bool ends_with(std::string_view text, std::string_view end) { return text.ends_with(end); }
@@ -96,16 +108,25 @@ IOStatus Directory::sync() const {
 std::optional<std::uint64_t> wal_number(std::string_view name) {
     constexpr std::string_view kEnd = ".log";
     if (!ends_with(name, kEnd)) return std::nullopt;
-    const std::string_view digits = name.substr(0, name.size() - kEnd.size());
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
-    return number;
+    return number<std::uint64_t>(name.substr(0, name.size() - kEnd.size()));
+}
+
+std::optional<std::uint32_t> manifest_number(std::string_view name) {
+    if (!name.starts_with(kManifestStart)) return std::nullopt;
+    name.remove_prefix(kManifestStart.size());
+    if (name.ends_with('\n')) name.remove_suffix(1);
+    return number<std::uint32_t>(name);
+}
+
+std::string manifest_name(std::uint32_t number) {
+    std::array<char, 32> digits;
+    std::snprintf(digits.data(), digits.size(), "%06u", number);
+    return std::string(kManifestStart) + digits.data();
 }
 
 bool is_rocksdb_name(std::string_view name) {
     return wal_number(name) || name == "CURRENT" || name == "IDENTITY" || name == "LOCK" ||
-           name.starts_with("MANIFEST-") || name.starts_with("OPTIONS-") || ends_with(name, ".sst") ||
+           name.starts_with(kManifestStart) || name.starts_with("OPTIONS-") || ends_with(name, ".sst") ||
            ends_with(name, ".dbtmp");
 }
 

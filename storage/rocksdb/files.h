@@ -53,6 +53,9 @@ private:
 
 // Number of a write-ahead log from its name ("000012.log"), or nothing.
 std::optional<std::uint64_t> wal_number(std::string_view name);
+// Number of a MANIFEST from its name, or from the content of CURRENT ("MANIFEST-000005\n").
+std::optional<std::uint32_t> manifest_number(std::string_view name);
+std::string manifest_name(std::uint32_t number);
 // True for names that RocksDB gives to its files.
 bool is_rocksdb_name(std::string_view name);
 // True for a status that says that the file is not there.

@@ -82,6 +82,7 @@ Inspection::Outcome Inspection::open(const OpenOptions& options) {
     parts->found = describe_directory(directory, std::get<FormatFile>(format), found);
     if (found.tables_readable) {
         parts->database = std::make_unique<Database>(directory, options);
+        if (found.manifest_end) parts->database->shorten_manifest(*found.manifest_end);
         const rocksdb::Status status = parts->database->open(Database::Mode::kReadOnly, found.last, true);
         if (!status.ok()) {
             parts->problem = describe("open " + directory.path(), status);

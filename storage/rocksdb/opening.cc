@@ -35,9 +35,7 @@ std::variant<FormatFile, OpenFailure> read_format(const Directory& directory) {
 }
 
 Opening::Opening(const OpenOptions& options)
-    : options_(options),
-      directory_(directory_of(options)),
-      parts_(std::make_unique<RocksdbStore::Parts>(directory_, options)) {}
+    : options_(options), directory_(directory_of(options)), parts_(std::make_unique<StoreParts>(directory_, options)) {}
 
 RocksdbStore::Outcome Opening::run() {
     if (!options_.file_system) {
@@ -120,6 +118,7 @@ Opening::Failure Opening::open_existing() {
     mark.clean = false;
     if (status.ok()) status = parts_->mark_file.write(mark);
     if (!status.ok()) return io_failure("write DURABLE of", status);
+    if (found.manifest_end) parts_->database.shorten_manifest(*found.manifest_end);
     status = parts_->database.open(Database::Mode::kWrite, found.last, found.torn);
     if (!status.ok()) return io_failure("open", status);
     const Result<std::optional<MetaRecord>> meta = parts_->database.meta();
@@ -151,7 +150,8 @@ Opening::Failure Opening::create() {
     format_.cluster_id = options_.cluster_id.empty() ? new_cluster_id() : options_.cluster_id;
     format_.shard = options_.shard;
     if (Failure failure = begin_epoch(MetaRecord(), DurableMark())) return failure;
-    status = DurableMarkFile::create(directory_, parts_->mark);
+    status = parts_->note_manifest();
+    if (status.ok()) status = DurableMarkFile::create(directory_, parts_->mark);
     if (status.ok()) status = parts_->mark_file.open(directory_, parts_->mark);
     if (status.ok()) status = directory_.replace(kFormatName, format_.encode());  // last: now it is a store
     // Gone for good before the first confirm: with it, a lost FORMAT would look like an unfinished creation.
@@ -173,21 +173,15 @@ Opening::Failure Opening::clear_unfinished() {
     return std::nullopt;
 }
 
-// The epoch is on disk before anyone hears of it.
 Opening::Failure Opening::begin_epoch(const MetaRecord& last, const DurableMark& mark) {
-    MetaRecord next = last;
-    next.epoch = std::max(last.epoch, mark.epoch) + 1;
-    next.durable_lsn = last.lsn;  // opening flushed what the logs held
-    parts_->meta = last;
-    parts_->mark = mark;
-    const rocksdb::Status status = parts_->write(WriteSet(), next, true);
+    const rocksdb::Status status = parts_->begin_epoch(last, mark);
     if (!status.ok()) return io_failure("write to", status);
     StoreState& opened = parts_->opened;
     opened.shard = format_.shard;
-    opened.epoch = next.epoch;
-    opened.last_lsn = Lsn(next.lsn);
-    opened.chain = next.chain;
-    opened.time_ms = next.time_ms;
+    opened.epoch = parts_->meta.epoch;
+    opened.last_lsn = Lsn(last.lsn);
+    opened.chain = last.chain;
+    opened.time_ms = last.time_ms;
     opened.cluster_id = format_.cluster_id;
     parts_->mark_written = std::chrono::steady_clock::now();
     return std::nullopt;

@@ -45,7 +45,7 @@ private:
     const OpenOptions options_;
     const Directory directory_;
     FormatFile format_;
-    std::unique_ptr<RocksdbStore::Parts> parts_;
+    std::unique_ptr<StoreParts> parts_;
 };
 
 }  // namespace rockdove::storage

@@ -1,4 +1,4 @@
-// What a RocksdbStore is made of; opening.cc puts it together.
+// What a RocksdbStore is made of; opening.cc puts it together, recover.cc borrows it.
 #pragma once
 
 #include <rocksdb/write_batch.h>
@@ -10,12 +10,12 @@
 #include "storage/rocksdb/database.h"
 #include "storage/rocksdb/durable_mark.h"
 #include "storage/rocksdb/lock.h"
-#include "storage/rocksdb/rocksdb_store.h"
 
 namespace rockdove::storage {
 
-struct RocksdbStore::Parts {
-    Parts(Directory where, const OpenOptions& options) : directory(std::move(where)), database(directory, options) {}
+struct StoreParts {
+    StoreParts(Directory where, const OpenOptions& options)
+        : directory(std::move(where)), database(directory, options) {}
 
     // Set by open.
     const Directory directory;
@@ -38,9 +38,14 @@ struct RocksdbStore::Parts {
     std::atomic<std::uint64_t> syncs{0};
     std::atomic<std::uint64_t> bytes_written{0};
 
-    // Writes `writes` and the next meta record. After an error nothing more may be written.
+    // Writes `writes` and the next meta record, and keeps `mark` in step. After an error nothing more may be written.
     rocksdb::Status write(const WriteSet& writes, const MetaRecord& next, bool sync);
+    // The same commit in the next epoch; synced, so that the epoch is never used again.
+    rocksdb::Status begin_epoch(const MetaRecord& last, const DurableMark& before);
     rocksdb::Status write_mark();
+    rocksdb::Status write_mark_file();  // without looking at RocksDB, which may be closed
+    // Puts RocksDB's MANIFEST and its synced size into `mark`.
+    rocksdb::Status note_manifest();
 };
 
 }  // namespace rockdove::storage

@@ -1,11 +1,14 @@
 #include "storage/rocksdb/recover.h"
 
+#include <algorithm>
 #include <chrono>
+#include <vector>
 
 #include "storage/rocksdb/database.h"
 #include "storage/rocksdb/format_file.h"
 #include "storage/rocksdb/lock.h"
 #include "storage/rocksdb/opening.h"
+#include "storage/rocksdb/parts.h"
 #include "storage/rocksdb/place.h"
 #include "storage/rocksdb/status.h"
 #include "storage/rocksdb/survey.h"
@@ -46,6 +49,20 @@ std::uint64_t missing(std::uint64_t confirmed, std::uint64_t found) {
     return confirmed > found ? confirmed - found : 0;
 }
 
+// Without CURRENT RocksDB finds nothing; the newest MANIFEST is the one it named.
+rocksdb::Status repair_current(const Directory& directory) {
+    std::vector<std::string> names;
+    rocksdb::IOStatus status = directory.list(names);
+    std::optional<std::uint32_t> newest;
+    for (const std::string& name : names) newest = std::max(newest, manifest_number(name));
+    if (!status.ok() || !newest) return status;
+    std::string current;
+    status = directory.read("CURRENT", current);
+    if (status.ok() && manifest_number(current) == newest) return status;
+    if (!status.ok() && !is_missing(status)) return status;
+    return directory.replace("CURRENT", manifest_name(*newest) + "\n");
+}
+
 // Opens for writing what is there. `logs_dropped` is set if that is the tables alone.
 rocksdb::Status open_what_is_there(Database& database, const Survey& found, bool& logs_dropped) {
     rocksdb::Status status = rocksdb::Status::Corruption();
@@ -53,6 +70,34 @@ rocksdb::Status open_what_is_there(Database& database, const Survey& found, bool
     if (status.ok() || (status.IsIOError() && !is_missing(status))) return status;
     logs_dropped = true;
     return database.open(Database::Mode::kBestEffort);
+}
+
+std::variant<AcceptedLoss, OpenFailure> give_up_what_is_missing(const Directory& directory, const OpenOptions& options,
+                                                                const Survey& found, AcceptedLoss loss) {
+    StoreParts parts(directory, options);
+    if (found.manifest_end) parts.database.shorten_manifest(*found.manifest_end);
+    rocksdb::Status status = open_what_is_there(parts.database, found, loss.logs_dropped);
+    if (!status.ok()) return failure(directory, "open", status);
+    const Result<std::optional<MetaRecord>> meta = parts.database.meta();
+    if (!meta) return OpenFailure{Reason::kDamaged, meta.error().text};
+    const MetaRecord last = meta->value_or(MetaRecord());
+    if (found.mark) {
+        loss.commits = missing(found.mark->lsn, last.lsn);
+        loss.sequence_numbers = missing(found.mark->sequence, parts.database->GetLatestSequenceNumber());
+    }
+    loss.last_lsn = last.lsn;
+    loss.summary = summarize(directory, loss);
+    // The line first: there must be no directory with a loss that nobody can see.
+    status = directory.append(kAuditName, audit_line(loss));
+    if (!status.ok()) return failure(directory, "write AUDIT of", status);
+    status = parts.begin_epoch(last, found.mark.value_or(DurableMark()));
+    if (status.ok()) status = parts.database->Flush(rocksdb::FlushOptions());  // then no old log is live any more
+    if (status.ok()) status = parts.note_manifest();
+    ++parts.mark.generation;
+    if (status.ok()) status = parts.database.close();
+    if (status.ok()) status = DurableMarkFile::create(directory, parts.mark);
+    if (!status.ok()) return failure(directory, "go on with", status);
+    return loss;
 }
 
 }  // namespace
@@ -69,7 +114,7 @@ std::variant<AcceptedLoss, OpenFailure> accept_loss(const OpenOptions& options) 
     const std::variant<FormatFile, OpenFailure> format = read_format(directory);
     if (auto* refused = std::get_if<OpenFailure>(&format)) return *refused;
 
-    const Survey found = survey(directory, options);
+    Survey found = survey(directory, options);
     AcceptedLoss loss;
     if (!found.objection) {
         loss.last_lsn = found.last.lsn;
@@ -78,34 +123,12 @@ std::variant<AcceptedLoss, OpenFailure> accept_loss(const OpenOptions& options) 
     }
     if (found.objection->reason != Reason::kDamaged) return *found.objection;
     loss.needed = true;
-
-    Database database(directory, options);
-    rocksdb::Status status = open_what_is_there(database, found, loss.logs_dropped);
-    if (!status.ok()) return failure(directory, "open", status);
-    const Result<std::optional<MetaRecord>> meta = database.meta();
-    if (!meta) return OpenFailure{Reason::kDamaged, meta.error().text};
-    const MetaRecord last = meta->value_or(MetaRecord());
-    DurableMark mark;
-    if (found.mark) {
-        mark = *found.mark;
-        loss.commits = missing(mark.lsn, last.lsn);
-        loss.sequence_numbers = missing(mark.sequence, database->GetLatestSequenceNumber());
+    if (!found.tables_readable) {
+        const rocksdb::Status status = repair_current(directory);
+        if (!status.ok()) return failure(directory, "repair CURRENT of", status);
+        found = survey(directory, options);
     }
-    loss.last_lsn = last.lsn;
-    mark.generation += 1;
-    mark.epoch = std::max(mark.epoch, last.epoch);
-    mark.lsn = last.lsn;
-    mark.sequence = database->GetLatestSequenceNumber();
-    mark.clean = false;
-    status = database.close();
-    if (!status.ok()) return failure(directory, "close", status);
-    // The line first: there must be no directory with a loss that nobody can see.
-    status = directory.append(kAuditName, audit_line(loss));
-    if (!status.ok()) return failure(directory, "write AUDIT of", status);
-    status = DurableMarkFile::create(directory, mark);
-    if (!status.ok()) return failure(directory, "write DURABLE of", status);
-    loss.summary = summarize(directory, loss);
-    return loss;
+    return give_up_what_is_missing(directory, options, found, loss);
 }
 
 }  // namespace rockdove::storage

@@ -1,6 +1,6 @@
 #include "storage/rocksdb/rocksdb_store.h"
 
-#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
 
 #include <array>
 #include <filesystem>
@@ -55,7 +55,7 @@ std::uint64_t property(rocksdb::DB& db, const std::string& name) {
 
 }  // namespace
 
-rocksdb::Status RocksdbStore::Parts::write(const WriteSet& writes, const MetaRecord& next, bool sync) {
+rocksdb::Status StoreParts::write(const WriteSet& writes, const MetaRecord& next, bool sync) {
     rocksdb::ColumnFamilyHandle* family = database->DefaultColumnFamily();
     if (batch.GetDataSize() > kKeepBatchBytes) batch = rocksdb::WriteBatch(writes.bytes() + writes.bytes() / 8);
     batch.Clear();
@@ -78,7 +78,7 @@ rocksdb::Status RocksdbStore::Parts::write(const WriteSet& writes, const MetaRec
     meta = next;
     if (sync) {
         meta.durable_lsn = next.lsn;
-        mark.epoch = next.epoch;
+        mark.epoch = static_cast<std::uint32_t>(next.epoch);
         mark.lsn = next.lsn;
         mark.sequence = database->GetLatestSequenceNumber();
         ++mark.confirms;
@@ -87,7 +87,34 @@ rocksdb::Status RocksdbStore::Parts::write(const WriteSet& writes, const MetaRec
     return status;
 }
 
-rocksdb::Status RocksdbStore::Parts::write_mark() {
+rocksdb::Status StoreParts::begin_epoch(const MetaRecord& last, const DurableMark& before) {
+    MetaRecord next = last;
+    next.epoch = std::max<std::uint64_t>(last.epoch, before.epoch) + 1;
+    next.durable_lsn = last.lsn;  // opening flushed what the logs held
+    meta = last;
+    mark = before;
+    mark.clean = false;
+    return write(WriteSet(), next, true);
+}
+
+rocksdb::Status StoreParts::note_manifest() {
+    std::vector<std::string> files;
+    std::uint64_t bytes = 0;
+    const rocksdb::Status status = database->GetLiveFiles(files, &bytes, false);
+    if (!status.ok()) return status;
+    for (const std::string& file : files) {  // "/MANIFEST-000005"
+        if (const auto number = manifest_number(std::string_view(file).substr(1))) mark.manifest_number = *number;
+    }
+    mark.manifest_bytes = bytes;
+    return status;
+}
+
+rocksdb::Status StoreParts::write_mark() {
+    const rocksdb::Status status = note_manifest();
+    return status.ok() ? write_mark_file() : status;
+}
+
+rocksdb::Status StoreParts::write_mark_file() {
     const rocksdb::IOStatus status = mark_file.write(mark);
     if (!status.ok()) return status;
     mark_due = false;
@@ -95,7 +122,7 @@ rocksdb::Status RocksdbStore::Parts::write_mark() {
     return status;
 }
 
-RocksdbStore::RocksdbStore(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+RocksdbStore::RocksdbStore(std::unique_ptr<StoreParts> parts) : parts_(std::move(parts)) {}
 
 RocksdbStore::~RocksdbStore() = default;
 
@@ -104,7 +131,7 @@ const StoreState& RocksdbStore::opened() const { return parts_->opened; }
 const std::string& RocksdbStore::torn_at() const { return parts_->torn_at; }
 
 CommitResult RocksdbStore::commit(const WriteSet& writes, const CommitStamp& stamp) {
-    Parts& parts = *parts_;
+    StoreParts& parts = *parts_;
     if (!parts.usable) return refused(unavailable().text);
     if (parts.database.watcher().failed()) {
         parts.usable = false;
@@ -136,7 +163,7 @@ CommitResult RocksdbStore::commit(const WriteSet& writes, const CommitStamp& sta
 }
 
 CommitResult RocksdbStore::tick() {
-    Parts& parts = *parts_;
+    StoreParts& parts = *parts_;
     if (!parts.usable) return refused(unavailable().text);
     if (parts.database.watcher().failed()) {
         parts.usable = false;
@@ -161,7 +188,7 @@ Result<std::optional<std::string>> RocksdbStore::get(std::string_view key) {
 }
 
 StoreStats RocksdbStore::stats() const {
-    const Parts& parts = *parts_;
+    const StoreParts& parts = *parts_;
     StoreStats stats;
     stats.commits = parts.commits.load(std::memory_order_relaxed);
     stats.syncs = parts.syncs.load(std::memory_order_relaxed);
@@ -187,17 +214,19 @@ StoreStats RocksdbStore::stats() const {
 }
 
 Result<void> RocksdbStore::close() {
-    Parts& parts = *parts_;
+    StoreParts& parts = *parts_;
     if (!parts.usable.exchange(false)) return unavailable();
     rocksdb::Status status = parts.database->SyncWAL();
     if (!status.ok()) return to_error("sync the log", status);
     parts.mark.sequence = parts.database->GetLatestSequenceNumber();
     parts.mark.lsn = parts.meta.lsn;
-    parts.mark.epoch = parts.meta.epoch;
     parts.mark.clean = true;
+    rocksdb::CancelAllBackgroundWork(&*parts.database, true);
+    status = parts.note_manifest();
+    if (!status.ok()) return to_error("close", status);
     status = parts.database.close();
     if (!status.ok()) return to_error("close", status);
-    status = parts.write_mark();
+    status = parts.write_mark_file();
     if (!status.ok()) return to_error("write DURABLE", status);
     return {};
 }

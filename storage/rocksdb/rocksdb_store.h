@@ -13,6 +13,8 @@
 
 namespace rockdove::storage {
 
+struct StoreParts;
+
 // Threads: as MessageStore. Owns the directory's lock while it lives.
 // Outcomes: a write or sync that failed is kUnknown; what is refused before it is written is kFailed.
 class RocksdbStore final : public MessageStore {
@@ -37,11 +39,10 @@ public:
     [[nodiscard]] const std::string& torn_at() const;
 
 private:
-    struct Parts;
     friend class Opening;
-    explicit RocksdbStore(std::unique_ptr<Parts> parts);
+    explicit RocksdbStore(std::unique_ptr<StoreParts> parts);
 
-    const std::unique_ptr<Parts> parts_;
+    const std::unique_ptr<StoreParts> parts_;
 };
 
 }  // namespace rockdove::storage

@@ -24,7 +24,7 @@ OpenFailure damaged(const Directory& directory, const std::string& what) {
 
 // A status of a read: a failing disk is not the same as damaged files.
 OpenFailure unreadable(const Directory& directory, const std::string& doing, const rocksdb::Status& status) {
-    const std::string text = describe(doing + " of " + directory.path(), status);
+    const std::string text = describe(doing + " in " + directory.path(), status);
     if (is_permission_denied(status)) return {Reason::kPermission, text};
     if (status.IsIOError() && !is_missing(status)) return {Reason::kIo, text};
     return damaged(directory, status.ToString());
@@ -91,23 +91,70 @@ std::optional<OpenFailure> verdict(const Directory& directory, const Survey& fou
     return std::nullopt;
 }
 
+// RocksDB takes a MANIFEST that lost its end for a whole one, and one whose end is torn for damaged.
+std::optional<OpenFailure> check_manifest(const Directory& directory, const DurableMark& mark,
+                                          std::optional<ManifestEnd>& end) {
+    std::string current;
+    rocksdb::IOStatus status = directory.read("CURRENT", current);
+    if (!status.ok()) return unreadable(directory, "read CURRENT", status);
+    const std::optional<std::uint32_t> number = manifest_number(current);
+    if (!number || *number < mark.manifest_number) {
+        return damaged(directory, "its file CURRENT does not name the last MANIFEST, which is " +
+                                      manifest_name(mark.manifest_number));
+    }
+    const std::string name = manifest_name(*number);
+    // A later one was made since, on the way to a new start: nothing is known of its size.
+    const std::uint64_t known_bytes = *number == mark.manifest_number ? mark.manifest_bytes : 0;
+    std::uint64_t bytes = 0;
+    LogExtent extent;
+    status = directory.file_system().GetFileSize(directory.file(name), rocksdb::IOOptions(), &bytes, nullptr);
+    if (status.ok()) status = measure_log(directory, name, extent);
+    if (!status.ok()) return unreadable(directory, "read " + name, status);
+    if (bytes < known_bytes) {
+        return damaged(directory, "its file " + name + " lost its end: " + std::to_string(known_bytes) +
+                                      " bytes were written, " + std::to_string(bytes) + " are there");
+    }
+    if (!extent.first_fault) return std::nullopt;
+    if (*extent.first_fault < known_bytes || extent.goes_on) {
+        return damaged(directory,
+                       "its file " + name + " is not readable from byte " + std::to_string(*extent.first_fault));
+    }
+    end = ManifestEnd{name, *extent.first_fault};
+    return std::nullopt;
+}
+
+// What DURABLE says, and what is wrong with it.
+std::optional<OpenFailure> read_mark(const Directory& directory, std::optional<DurableMark>& mark) {
+    std::string content;
+    const rocksdb::IOStatus status = directory.read(kDurableName, content);
+    if (!status.ok() && !is_missing(status)) return unreadable(directory, "read DURABLE", status);
+    if (status.ok()) mark = newest_mark(content);
+    if (mark) return std::nullopt;
+    return damaged(directory, std::string("its file DURABLE is ") + (status.ok() ? "not readable" : "missing") +
+                                  ", so nobody can tell whether confirmed messages are missing");
+}
+
 }  // namespace
 
 Survey survey(const Directory& directory, const OpenOptions& options) {
     Survey found;
-    std::string content;
-    const rocksdb::IOStatus mark_status = directory.read(kDurableName, content);
-    if (mark_status.ok()) found.mark = newest_mark(content);
+    found.objection = read_mark(directory, found.mark);
+    if (!found.objection) found.objection = check_manifest(directory, *found.mark, found.manifest_end);
 
+    // Whatever the objection is, those who recover or inspect need to know what is there.
+    const auto object = [&](OpenFailure failure) {
+        if (!found.objection) found.objection = std::move(failure);
+    };
     Database tables(directory, options);
+    if (found.manifest_end) tables.shorten_manifest(*found.manifest_end);
     const rocksdb::Status status = tables.open(Database::Mode::kTablesOnly);
     if (!status.ok()) {
-        found.objection = unreadable(directory, "open", status);
+        object(unreadable(directory, "open", status));
         return found;
     }
     const Result<std::optional<MetaRecord>> base = tables.meta();
     if (!base) {
-        found.objection = damaged(directory, base.error().text);
+        object(damaged(directory, base.error().text));
         return found;
     }
     found.tables_readable = true;
@@ -121,14 +168,8 @@ Survey survey(const Directory& directory, const OpenOptions& options) {
         if (scanned.ok()) scanned = scan_wal(directory, wal, [&](const WalEvent& event) { trail.see(event); });
     }
     if (!scanned.ok()) {
-        found.objection = unreadable(directory, "read of the logs", scanned);
-    } else if (!found.mark) {
-        found.objection = !mark_status.ok() && !is_missing(mark_status)
-                              ? unreadable(directory, "read of DURABLE", mark_status)
-                              : damaged(directory, std::string("its file DURABLE is ") +
-                                                       (mark_status.ok() ? "not readable" : "missing") +
-                                                       ", so nobody can tell whether confirmed messages are missing");
-    } else {
+        object(unreadable(directory, "read the logs", scanned));
+    } else if (!found.objection) {
         found.objection = verdict(directory, found, trail.proven_durable());
     }
     return found;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "storage/rocksdb/database.h"
 #include "storage/rocksdb/durable_mark.h"
 #include "storage/rocksdb/files.h"
 #include "storage/rocksdb/meta_record.h"
@@ -21,6 +22,8 @@ struct Survey {
     std::uint64_t last_sequence = 0;
     bool torn = false;    // the logs go on behind `last`, but not readably, or not without a gap
     std::string torn_at;  // file and offset
+    // The MANIFEST ends in a record that was never finished: the part before it, which is to be used.
+    std::optional<ManifestEnd> manifest_end;
     // Why the directory must not be opened for writing.
     std::optional<OpenFailure> objection;
 };

@@ -92,14 +92,38 @@ private:
     std::uint64_t start_ = 0;
 };
 
+// Only looks how far it goes.
+class Measure {
+public:
+    explicit Measure(LogExtent& extent) : extent_(extent) {}
+
+    void add(const Fragment& fragment, std::uint64_t) {
+        const bool begins = fragment.kind == FragmentKind::kFull || fragment.kind == FragmentKind::kFirst;
+        const bool ends = fragment.kind == FragmentKind::kFull || fragment.kind == FragmentKind::kLast;
+        extent_.goes_on = extent_.goes_on || (begins && extent_.first_fault);
+        open_ = !ends;
+    }
+    void fault(std::uint64_t offset) {
+        if (!extent_.first_fault) extent_.first_fault = offset;
+        open_ = false;
+    }
+    void end_of_file(std::uint64_t) {}  // a record that has no end is passed over by RocksDB too
+    [[nodiscard]] bool open() const { return open_; }
+
+private:
+    LogExtent& extent_;
+    bool open_ = false;
+};
+
 bool all_zero(std::string_view bytes) { return bytes.find_first_not_of('\0') == std::string_view::npos; }
 
-void scan_block(std::string_view block, std::uint64_t block_offset, Assembler& assembler) {
+template <class Sink>
+void scan_block(std::string_view block, std::uint64_t block_offset, Sink& sink) {
     std::size_t at = 0;
     while (at < block.size()) {
         const std::string_view rest = block.substr(at);
         if (const std::optional<Fragment> fragment = read_fragment(rest)) {
-            assembler.add(*fragment, block_offset + at);
+            sink.add(*fragment, block_offset + at);
             at += kHeaderBytes + fragment->payload.size();
             continue;
         }
@@ -107,24 +131,21 @@ void scan_block(std::string_view block, std::uint64_t block_offset, Assembler& a
         // Zeros to the end may be space that was reserved and not used: a fault only inside a batch. If
         // batches follow in later blocks, a hole shows as a gap between commits.
         if (all_zero(rest)) {
-            if (assembler.open()) assembler.fault(block_offset + at);
+            if (sink.open()) sink.fault(block_offset + at);
             return;
         }
-        assembler.fault(block_offset + at);
+        sink.fault(block_offset + at);
         do {
             ++at;
         } while (at < block.size() && !read_fragment(block.substr(at)));
     }
 }
 
-}  // namespace
-
-rocksdb::IOStatus scan_wal(const Directory& directory, const std::string& name,
-                           const std::function<void(const WalEvent&)>& visit) {
+template <class Sink>
+rocksdb::IOStatus scan_file(const Directory& directory, const std::string& name, Sink& sink) {
     std::unique_ptr<rocksdb::FSSequentialFile> file;
     rocksdb::IOStatus status =
         directory.file_system().NewSequentialFile(directory.file(name), rocksdb::FileOptions(), &file, nullptr);
-    Assembler assembler(name, visit);
     std::string block(kBlockBytes, '\0');
     std::uint64_t offset = 0;
     while (status.ok()) {
@@ -137,12 +158,25 @@ rocksdb::IOStatus scan_wal(const Directory& directory, const std::string& name,
             filled += piece.size();
         }
         if (!status.ok() || filled == 0) break;
-        scan_block(std::string_view(block).substr(0, filled), offset, assembler);
+        scan_block(std::string_view(block).substr(0, filled), offset, sink);
         offset += filled;
         if (filled < kBlockBytes) break;
     }
-    if (status.ok()) assembler.end_of_file(offset);
+    if (status.ok()) sink.end_of_file(offset);
     return status;
+}
+
+}  // namespace
+
+rocksdb::IOStatus scan_wal(const Directory& directory, const std::string& name,
+                           const std::function<void(const WalEvent&)>& visit) {
+    Assembler assembler(name, visit);
+    return scan_file(directory, name, assembler);
+}
+
+rocksdb::IOStatus measure_log(const Directory& directory, const std::string& name, LogExtent& extent) {
+    Measure measure(extent);
+    return scan_file(directory, name, measure);
 }
 
 rocksdb::IOStatus list_wals(const Directory& directory, std::uint64_t from_number, std::vector<std::string>& names) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,13 @@ struct WalEvent {
 // Only errors of the file system are errors.
 rocksdb::IOStatus scan_wal(const Directory& directory, const std::string& name,
                            const std::function<void(const WalEvent&)>& visit);
+
+// How far a file in this format, such as a MANIFEST, can be read.
+struct LogExtent {
+    std::optional<std::uint64_t> first_fault;  // offset; empty if all of it is readable
+    bool goes_on = false;                      // readable records begin behind the fault: it is not a torn end
+};
+rocksdb::IOStatus measure_log(const Directory& directory, const std::string& name, LogExtent& extent);
 
 // Names of the logs with at least this number, in order.
 rocksdb::IOStatus list_wals(const Directory& directory, std::uint64_t from_number, std::vector<std::string>& names);

@@ -29,7 +29,7 @@ def _drain_queue(connection, history, queue, settings, number, limit):
     progress = arrival = time.monotonic()
     while time.monotonic() < deadline:
         try:
-            _take(connection, history, queue, number, connection.next_event(0.25).deliver)
+            _take(connection, history, queue, number, _arrived(connection))
             progress = arrival = time.monotonic()
             continue
         except Timeout:
@@ -48,19 +48,32 @@ def _drain_queue(connection, history, queue, settings, number, limit):
     history.write("ok", "detach", q=queue, c=number)
 
 
-def _take(connection, history, queue, number, delivery):
-    mids, bad = [], []
-    for message in delivery.messages:
-        try:
-            mids.append(payload.check(message)[0])
-        except ValueError as error:
-            mids.append(None)
-            bad.append([payload.mid_of(message), str(error)])
-    history.write("ok", "deliver", q=queue, c=number, e=delivery.epoch, l=delivery.lease, a=delivery.attempt,
-                  lms=delivery.lease_ms, first=delivery.first_seq, mids=mids, bad=bad)
-    last = delivery.first_seq + len(mids) - 1
-    items = [[mid, delivery.first_seq + i, delivery.epoch, delivery.lease] for i, mid in enumerate(mids)]
-    op = history.invoke("settle", q=queue, c=number, o="ACK", items=items)
-    answer = connection.settle(1, "ACK", [raw.seq_range(delivery.first_seq, last, delivery.epoch, delivery.lease)])
+def _arrived(connection):
+    """A delivery, waited for, and all that came along with it."""
+    deliveries = [connection.next_event(0.25).deliver]
+    try:
+        while len(deliveries) < 200:
+            deliveries.append(connection.next_event(0).deliver)
+    except Timeout:
+        pass
+    return deliveries
+
+
+def _take(connection, history, queue, number, deliveries):
+    items = []
+    for delivery in deliveries:
+        mids, bad = [], []
+        for offset, message in enumerate(delivery.messages):
+            try:
+                mids.append(payload.check(message)[0])
+            except ValueError as error:
+                mids.append(None)
+                bad.append([payload.mid_of(message), str(error)])
+            items.append([mids[-1], delivery.first_seq + offset, delivery.epoch, delivery.lease])
+        history.write("ok", "deliver", q=queue, c=number, e=delivery.epoch, l=delivery.lease, a=delivery.attempt,
+                      lms=delivery.lease_ms, first=delivery.first_seq, mids=mids, bad=bad)
+    known = [item for item in items if item[0] is not None]
+    op = history.invoke("settle", q=queue, c=number, o="ACK", items=known)
+    answer = connection.settle(1, "ACK", raw.ranges_of(item[1:] for item in items))
     stale = [[s, r.epoch, r.lease] for r in answer.stale for s in range(r.first_seq, r.last_seq + 1)]
     history.write("ok", "settle", op=op, stale=stale)

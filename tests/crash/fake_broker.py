@@ -19,7 +19,7 @@ from rockdove_raw import Frame, admin, data
 PLANTS = ("lose_publish", "forget_ack", "forget_producers", "reuse_sequence", "late_settle", "change_byte",
           "forget_attempts", "repeat_delivery")
 
-ANSWER_DELAY = 0.03  # between what is stored and its answer: the window in which a kill leaves an unknown outcome
+ANSWER_DELAY = 0.01  # between what is stored and its answer: the window in which a kill leaves an unknown outcome
 
 
 class Queue:

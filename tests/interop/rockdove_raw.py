@@ -199,9 +199,7 @@ class Connection:
                 return frame
             if self._ended:
                 raise Closed("connection closed")
-            wait = deadline - time.monotonic()
-            if wait < 0:
-                raise Timeout("nothing came")
+            wait = max(deadline - time.monotonic(), 0)
             idle = self._last_sent + self._heartbeat / 2 - time.monotonic()
             if self.welcome is not None and idle <= 0:
                 self.send(Frame(ping=session.Ping()))
@@ -210,6 +208,8 @@ class Connection:
                 wait = min(wait, idle)
             if select.select([self.socket], [], [], wait)[0]:
                 self._fill()
+            elif time.monotonic() >= deadline:
+                raise Timeout("nothing came")
 
     def request(self, **kind):
         """Sends one request and waits for its answer. BrokerError if that is an Error."""

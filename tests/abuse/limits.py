@@ -117,6 +117,45 @@ class Limits(unittest.TestCase):
             else:
                 self.refused("INVALID", self.connection.publish, self.queue, [one])
 
+    def test_texts_must_be_utf8_since_receivers_parse_them(self):
+        for number in (3, 4, 5, 6, 7, 8):  # content_type ... tracestate
+            with self.subTest(field=number):
+                self.refused("INVALID", self.publish_raw, field(number, b"\xff\xfe"))
+        self.refused("INVALID", self.publish_raw, field(2, field(1, b"\xff\xfe")))
+        self.publish_raw(field(2, field(1, b"n") + field(2, b"\xff")) + field(1, b"\xff"))  # bytes may be anything
+
+    def test_unusual_encodings_are_stored_and_come_back(self):
+        """Tags and lengths longer than need be are legal protobuf, and must not spoil what is stored."""
+        one = field(1, b"a")
+        body = field(1, self.queue.encode()) + b"\xfa\x00" + varint(len(one)) + one + b"\x7a\x83\x00" + one
+        try:
+            confirm = self.send_raw(body)
+            self.assertEqual(confirm.count, 2)
+        except BrokerError as error:
+            self.assertIn(error.code, ("INVALID", "PROTOCOL"))
+            return
+        self.connection.publish(self.queue, [Message(body=b"behind")])
+        self.connection.close()
+        self.broker.kill()
+        self.broker.start()
+        self.connection = Connection(self.broker.address)
+        self.connection.consume(self.queue)
+        got = []
+        while len(got) < 3:
+            got += [m.body for m in self.connection.next_delivery().messages]
+        self.assertEqual(got, [b"a", b"a", b"behind"])
+        self.assertEqual(self.connection.show_queue(self.queue).damaged, 0)
+
+    def publish_raw(self, encoded_message):
+        return self.send_raw(field(1, self.queue.encode()) + field(15, encoded_message))
+
+    def send_raw(self, publish):
+        self.connection.send_bytes(framed(b"\x08\x63" + field(10, publish)))
+        answer = self.connection.receive()
+        if answer.WhichOneof("kind") == "error":
+            raise BrokerError(answer.error)
+        return answer.confirm
+
     def test_text_properties_have_at_most_1_kib(self):
         for name in ("content_type", "subject", "correlation_id", "reply_to", "traceparent", "tracestate"):
             self.connection.publish(self.queue, [Message(**{name: "x" * 1024})])

@@ -228,6 +228,8 @@ base::Result<void> HttpServer::start() {
 
 std::uint16_t HttpServer::port() const { return state_->port; }
 
+void HttpServer::post(std::function<void()> work) { asio::post(state_->io, std::move(work)); }
+
 void HttpServer::stop() {
     state_->io.stop();
     if (state_->thread.joinable()) state_->thread.join();

@@ -52,6 +52,8 @@ public:
     base::Result<void> start();
     // After start().
     [[nodiscard]] std::uint16_t port() const;
+    // From any thread: runs `work` on the server's thread, unless it is stopped before.
+    void post(std::function<void()> work);
     // Closes everything and joins the thread. Answers that come later are dropped.
     void stop();
 

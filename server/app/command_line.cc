@@ -1,5 +1,7 @@
 #include "server/app/command_line.h"
 
+#include <unistd.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -99,6 +101,12 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
     if (example->parsed()) line.action = Action::kConfigExample;
     if (table->parsed()) line.action = Action::kConfigTable;
     return line;
+}
+
+std::vector<std::string> process_environment() {
+    std::vector<std::string> out;
+    for (char** variable = environ; *variable != nullptr; ++variable) out.emplace_back(*variable);
+    return out;
 }
 
 }  // namespace rockdove::app

@@ -20,4 +20,7 @@ struct CommandLine {
 // Error: kInvalid, with a hint where to read on.
 Result<CommandLine> parse_command_line(int argc, const char* const* argv);
 
+// "NAME=value", as the process was started with.
+std::vector<std::string> process_environment();
+
 }  // namespace rockdove::app

@@ -117,6 +117,20 @@ Result<Config> load_config(const ConfigSources& sources) {
     return config;
 }
 
+std::string Config::take_reloadable(const Config& newer) {
+    std::string changed;
+    for (std::size_t i = 0; i < all_settings().size(); ++i) {
+        const Setting& setting = all_settings()[i];
+        if (!setting.reloadable) continue;
+        if (literal(setting, settings_) != literal(setting, newer.settings_)) {
+            changed += (changed.empty() ? "" : ",") + std::string(setting.key);
+        }
+        std::visit([&](auto member) { settings_.*member = newer.settings_.*member; }, setting.member);
+        origins_[i] = newer.origins_[i];
+    }
+    return changed;
+}
+
 std::string Config::show() const {
     std::string out;
     for (const Setting& setting : all_settings()) {

@@ -34,6 +34,8 @@ public:
     [[nodiscard]] const std::string& origin(std::string_view key) const;
     // The file that was read; empty if none.
     [[nodiscard]] const std::string& file() const { return file_; }
+    // Takes over the reloadable settings of a newer reading; the keys of those that changed, separated by commas.
+    std::string take_reloadable(const Config& newer);
     // All settings with value and origin; is itself a valid configuration file.
     [[nodiscard]] std::string show() const;
 

@@ -76,6 +76,14 @@ std::string_view split(std::string_view message, std::vector<Field>& fields) {
     return message;
 }
 
+// The sentence may come as a field, too: `msg="connection closed" conn=7`. Takes it out of the fields.
+std::string take_sentence(std::string_view sentence, std::vector<Field>& fields) {
+    if (!sentence.empty() || fields.empty() || fields.front().key != "msg") return {};
+    std::string named = std::move(fields.front().value);
+    fields.erase(fields.begin());
+    return named;
+}
+
 // Length of the UTF-8 character at `at`; 0 if it is none.
 std::size_t utf8_length(std::string_view text, std::size_t at) {
     const auto byte = static_cast<unsigned char>(text[at]);
@@ -148,7 +156,9 @@ protected:
         std::uint64_t repeated = 0;
         if (msg.level >= spdlog::level::info && msg.level != spdlog::level::critical) {
             std::vector<Field> fields;
-            const auto admitted = throttle_.admit(split(message, fields), msg.time);
+            const std::string_view sentence = split(message, fields);
+            const std::string named = take_sentence(sentence, fields);
+            const auto admitted = throttle_.admit(named.empty() ? sentence : std::string_view(named), msg.time);
             if (!admitted) return;
             repeated = *admitted;
         }
@@ -189,7 +199,9 @@ std::string field(std::string_view value) {
 std::string format_line(std::chrono::system_clock::time_point time, std::string_view level, std::string_view component,
                         std::string_view message, std::uint64_t repeated, bool json) {
     std::vector<Field> fields;
-    const std::string_view sentence = split(message, fields);
+    std::string_view sentence = split(message, fields);
+    const std::string named = take_sentence(sentence, fields);
+    if (!named.empty()) sentence = named;
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
     const std::time_t seconds = static_cast<std::time_t>(ms / 1000);
     std::tm utc{};

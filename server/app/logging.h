@@ -4,9 +4,10 @@
 //
 //     log->warn("connection closed conn={} reason={}", id, field(text));
 //
-// Fields may be bare words or quoted; in the output all are quoted, and control characters are escaped, so that
-// nobody's name or text can add a line. The same sentence (fields aside) more than kBurst times within kWindow is
-// held back and counted; the next one says how many with repeated="N". Debug, trace and critical are never held back.
+// The sentence may also come first as a field msg="...". Fields may be bare words or quoted; in the output all are
+// quoted, and control characters are escaped, so that nobody's name or text can add a line. The same sentence (fields
+// aside) more than kBurst times within kWindow is held back and counted; the next one says how many with repeated="N".
+// Debug, trace and critical are never held back.
 //
 // Runs on: any thread. Callers hand lines to one writer thread over a bounded queue; when standard error is stuck the
 // oldest lines go, callers never wait.

@@ -37,7 +37,7 @@ const std::vector<Setting>& table() {
         {"storage.memory", &S::storage_memory, "80MiB", "Memory for write buffers and block cache of the store.",
          16 * kMiB, 1024 * kGiB},
 
-        {"limits.max_message", &S::max_message, "16MiB", "Largest message, body and headers.", kKiB, 64 * kMiB},
+        {"limits.max_message", &S::max_message, "16MiB", "Largest message, body and headers.", kKiB, 16 * kMiB},
         {"limits.max_connections", &S::max_connections, "10000", "Connections at a time; more are turned away.", 1,
          1e6},
         {"limits.heartbeat", &S::heartbeat, "30s", "A connection silent for twice as long is closed.", kSecond, kHour},

@@ -22,6 +22,7 @@ sigset_t awaited() {
 
 Signals::Signals() {
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ, SIG_IGN);  // a write past the limit is an error to report, like any other
     ::signal(SIGUSR2, SIG_IGN);
     const sigset_t set = awaited();
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);

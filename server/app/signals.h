@@ -1,7 +1,7 @@
 // Turns signals into events for the main thread.
 //
 // Runs on: its own thread, which waits for TERM, INT, HUP and USR1; they are blocked in the thread that makes this
-//          object, so make it before any other thread. PIPE is ignored, USR2 too.
+//          object, so make it before any other thread. PIPE, XFSZ and USR2 are ignored.
 // Limits:  one of a kind is kept while nobody looks.
 #pragma once
 

@@ -205,6 +205,20 @@ TEST_CASE("the free-space limit is the larger of a size and a share", "[app][con
     CHECK_FALSE(assign(setting, "much", settings));
 }
 
+TEST_CASE("a newer reading changes reloadable settings only", "[app][config]") {
+    const TempDir dir;
+    auto config =
+        load_config(sources_with_file(dir.write("a.toml", "log.level = \"info\"\nlimits.max_connections = 1\n")));
+    const auto newer =
+        load_config(sources_with_file(dir.write("b.toml", "limits.max_connections = 2\nlog.level = \"debug\"\n")));
+    REQUIRE((config && newer));
+    CHECK(config->take_reloadable(*newer) == "log.level");
+    CHECK(config->settings().log_level == "debug");
+    CHECK(config->settings().max_connections == 1);
+    CHECK_THAT(config->origin("log.level"), Contains("b.toml:2"));
+    CHECK(config->take_reloadable(*newer).empty());
+}
+
 TEST_CASE("what is shown can be read back and shows the same", "[app][config]") {
     const TempDir dir;
     ConfigSources sources = sources_with_file(dir.write(
@@ -240,4 +254,22 @@ TEST_CASE("the example with every comment sign removed says what the defaults sa
         CHECK(literal(setting, config->settings()) == literal(setting, defaults));
         CHECK_THAT(config->origin(setting.key), Contains("example.toml"));
     }
+}
+
+namespace {
+
+std::string read_source(const std::string& name) {
+    std::ifstream in(std::string(ROCKDOVE_SOURCE_DIR) + "/" + name);
+    REQUIRE(in);
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+}  // namespace
+
+TEST_CASE("the example file and the reference page say what the table says", "[app][config]") {
+    // Repair: rockdoved config example > docker/rockdove.toml; rockdoved config table gives the page's table.
+    CHECK(read_source("docker/rockdove.toml") == example_config());
+    CHECK_THAT(read_source("docs/operations.md"), Contains(settings_table()));
 }

@@ -37,6 +37,10 @@ TEST_CASE("a line has time, level, component, sentence and fields", "[app][loggi
         R"({"ts":"2023-11-14T22:13:20.123Z","level":"info","comp":"net","msg":"connection closed","conn":"7","reason":"idle"})");
 }
 
+TEST_CASE("the sentence may be written as a field", "[app][logging]") {
+    CHECK_THAT(text_line("msg=\"listening at\" addr=x"), Contains("comp=\"net\" msg=\"listening at\" addr=\"x\""));
+}
+
 TEST_CASE("a sentence that contains an equals sign stays whole", "[app][logging]") {
     CHECK_THAT(text_line("with a=1 in the middle"), Contains("msg=\"with a=1 in the middle\""));
     CHECK_THAT(text_line("only words"), Contains("msg=\"only words\""));

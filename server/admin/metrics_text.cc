@@ -1,0 +1,125 @@
+#include "server/admin/metrics_text.h"
+
+#include <algorithm>
+
+#include "server/metrics/process.h"
+
+namespace rockdove::admin {
+namespace {
+
+using metrics::Kind;
+using metrics::Labels;
+using metrics::TextWriter;
+using runtime::ShardSnapshot;
+
+template <class Value>
+void one(TextWriter& out, std::string_view name, Kind kind, std::string_view help, Value value,
+         const Labels& labels = {}) {
+    out.family(name, kind, help);
+    out.sample(labels, value);
+}
+
+void counters(TextWriter& out, const ShardSnapshot& shard) {
+    const core::Counters& c = shard.counters;
+    const std::pair<const char*, std::pair<const char*, std::uint64_t>> rows[] = {
+        {"rockdove_messages_accepted_total", {"Messages stored for the first time.", c.accepted}},
+        {"rockdove_messages_refused_total", {"Messages refused.", c.refused}},
+        {"rockdove_messages_duplicate_total", {"Messages sent again that were there already.", c.duplicate}},
+        {"rockdove_messages_delivered_total", {"Deliveries to consumers.", c.delivered}},
+        {"rockdove_messages_acked_total", {"Messages done.", c.acked}},
+        {"rockdove_messages_retried_total", {"Messages sent back to be tried again.", c.retried}},
+        {"rockdove_messages_released_total", {"Messages handed back without counting an attempt.", c.released}},
+        {"rockdove_messages_died_total", {"Messages given up: now dead letters.", c.died}},
+        {"rockdove_messages_damaged_total", {"Messages that failed their checksum and are not delivered.", c.damaged}},
+        {"rockdove_leases_expired_total", {"Leases that ended before their message was settled.", c.expired_leases}},
+        {"rockdove_commits_total", {"Commits written to the store.", shard.store.commits}},
+        {"rockdove_syncs_total", {"Commits that waited for the disk.", shard.store.syncs}},
+        {"rockdove_store_written_bytes_total", {"Bytes handed to the store.", shard.store.bytes_written}},
+    };
+    for (const auto& [name, row] : rows) one(out, name, Kind::kCounter, row.first, row.second);
+}
+
+void gauges(TextWriter& out, const ShardSnapshot& shard) {
+    const storage::StoreStats& store = shard.store;
+    const std::pair<const char*, std::pair<const char*, std::uint64_t>> rows[] = {
+        {"rockdove_connections", {"Connections of clients.", shard.sessions}},
+        {"rockdove_consumers", {"Attached consumers.", shard.consumers}},
+        {"rockdove_queues", {"Queues, with and without series of their own.", shard.queues}},
+        {"rockdove_disk_free_bytes", {"Free space on the disk of the data directory.", store.disk_free_bytes}},
+        {"rockdove_disk_size_bytes", {"Size of that disk.", store.disk_total_bytes}},
+        {"rockdove_store_data_bytes", {"Live data in the store, estimated.", store.data_bytes}},
+        {"rockdove_store_memory_bytes", {"Buffers and caches of the store.", store.memory_bytes}},
+        {"rockdove_store_write_stalled", {"1 while the store slows writers down.", store.write_stalled ? 1u : 0u}},
+        {"rockdove_publishes_refused", {"1 while all publishes are refused.", shard.publish_refusal.empty() ? 0u : 1u}},
+        {"rockdove_shard_epoch", {"Grows with each start on this data directory.", shard.epoch}},
+    };
+    for (const auto& [name, row] : rows) one(out, name, Kind::kGauge, row.first, row.second);
+    const auto seconds = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); };
+    out.family("rockdove_commit_duration_seconds", Kind::kGauge, "Time of a commit, since the start.");
+    out.sample({{"quantile", "0.5"}}, seconds(shard.commits.p50));
+    out.sample({{"quantile", "0.99"}}, seconds(shard.commits.p99));
+}
+
+Labels labels_of(const ShardSnapshot::QueueRow& row) { return {{"namespace", row.ns}, {"queue", row.info.name}}; }
+
+void queues(TextWriter& out, const ShardSnapshot& shard) {
+    using Info = core::QueueInfo;
+    out.family("rockdove_queue_messages", Kind::kGauge, "Messages of a queue by state.");
+    const std::pair<const char*, std::uint64_t Info::*> states[] = {
+        {"ready", &Info::ready}, {"started", &Info::started}, {"waiting", &Info::waiting}, {"dead", &Info::dead}};
+    for (const auto& row : shard.rows) {
+        for (const auto& [state, member] : states) {
+            Labels labels = labels_of(row);
+            labels.emplace_back("state", state);
+            out.sample(labels, row.info.*member);
+        }
+    }
+    const std::tuple<const char*, Kind, const char*, std::uint64_t Info::*> families[] = {
+        {"rockdove_queue_bytes", Kind::kGauge, "Bytes of a queue, without dead letters.", &Info::bytes},
+        {"rockdove_queue_consumers", Kind::kGauge, "Consumers of a queue.", &Info::consumers},
+        {"rockdove_queue_accepted_total", Kind::kCounter, "Messages a queue accepted.", &Info::accepted},
+        {"rockdove_queue_acked_total", Kind::kCounter, "Messages of a queue that are done.", &Info::acked},
+        {"rockdove_queue_retried_total", Kind::kCounter, "Messages of a queue sent back to be tried again.",
+         &Info::retried},
+        {"rockdove_queue_died_total", Kind::kCounter, "Messages of a queue given up.", &Info::died},
+    };
+    for (const auto& [name, kind, help, member] : families) {
+        out.family(name, kind, help);
+        for (const auto& row : shard.rows) out.sample(labels_of(row), row.info.*member);
+    }
+    out.family("rockdove_queue_oldest_message_age_seconds", Kind::kGauge,
+               "Age of the oldest message of a queue; 0 if empty.");
+    for (const auto& row : shard.rows) {
+        const std::int64_t since = row.info.oldest_commit_time_ms;
+        const std::int64_t age = since == 0 ? 0 : std::max<std::int64_t>(0, base::to_unix_ms(shard.now) - since);
+        out.sample(labels_of(row), static_cast<double>(age) / 1000);
+    }
+}
+
+void process_metrics(TextWriter& out, const metrics::ProcessStats& process) {
+    one(out, "process_resident_memory_bytes", Kind::kGauge, "Resident memory.", process.resident_bytes);
+    one(out, "process_cpu_seconds_total", Kind::kCounter, "Processor time, user and system.", process.cpu_seconds);
+    one(out, "process_open_fds", Kind::kGauge, "Open file descriptors.", process.open_files);
+    one(out, "process_max_fds", Kind::kGauge, "Most file descriptors allowed.", process.open_files_limit);
+    one(out, "process_threads", Kind::kGauge, "Threads.", process.threads);
+    one(out, "process_start_time_seconds", Kind::kGauge, "Start of the process, Unix time.",
+        process.start_time_seconds);
+}
+
+}  // namespace
+
+std::string shard_metrics(const ShardSnapshot& snapshot) {
+    TextWriter out;
+    counters(out, snapshot);
+    gauges(out, snapshot);
+    queues(out, snapshot);
+    return out.take();
+}
+
+void add_process_metrics(metrics::Registry& registry) {
+    registry.gauge("rockdove_build_info", "Always 1; the version is in the label.", {{"version", ROCKDOVE_VERSION}})
+        .set(1);
+    registry.collector([](TextWriter& out) { process_metrics(out, metrics::read_process_stats()); });
+}
+
+}  // namespace rockdove::admin

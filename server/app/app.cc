@@ -1,0 +1,332 @@
+#include "server/app/app.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <future>
+#include <thread>
+
+#include "server/admin/metrics_text.h"
+#include "server/admin/routes.h"
+#include "server/app/logging.h"
+
+namespace rockdove::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A failed process is gone within two seconds (RELIABILITY R5), whatever its disk, terminal or locks do.
+constexpr auto kFailedWithin = 1500ms;
+// Descriptors that are not connections: files of the store, log, HTTP.
+constexpr std::uint64_t kOtherFiles = 640;
+// A start needs room for what it flushes; less if publishes are to be accepted with less.
+constexpr std::uint64_t kStartFreeBytes = std::uint64_t{64} << 20;
+
+void limit_process(std::uint64_t max_connections) {
+    ::umask(077);
+    const rlimit no_core{0, 0};  // message bodies must not end up in core files
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur != RLIM_INFINITY && files.rlim_cur < max_connections + kOtherFiles) {
+        spdlog::warn("fewer file descriptors than limits.max_connections needs limit={} connections={}", files.rlim_cur,
+                     max_connections);
+    }
+}
+
+std::uint64_t disk_size(const std::string& path) {
+    std::error_code error;
+    const std::filesystem::space_info space = std::filesystem::space(path, error);
+    return error ? 0 : space.capacity;
+}
+
+Failure address_failure(const boost::system::error_code& error, const std::string& setting, const Address& address) {
+    const bool in_use = error == boost::asio::error::address_in_use;
+    const bool denied = error == boost::asio::error::access_denied;
+    return Failure{in_use   ? kExitUnavailable
+                   : denied ? kExitPermission
+                            : kExitConfig,
+                   setting + ": cannot listen on " + format_address(address) + ": " + error.message()};
+}
+
+}  // namespace
+
+App::App(Config config, ConfigSources sources) : config_(std::move(config)), sources_(std::move(sources)) {}
+
+App::~App() {
+    // Parts log until they are gone. A start that failed half-way leaves a store that is closed as well as it can be.
+    if (shard_) shard_->stop();
+    if (http_) http_->stop();
+    listener_.reset();
+    shard_.reset();
+    if (store_) (void)store_->close();
+    store_.reset();
+    stop_logging();
+}
+
+int App::run() {
+    if (const auto failure = start()) return report(*failure);
+    const Event event = serve();
+    if (event == Event::kFailed) end_failed();
+    stop();
+    return kExitClean;
+}
+
+std::optional<Failure> App::start() {
+    const auto begin = std::chrono::steady_clock::now();
+    if (auto failure = start_log()) return failure;
+    limit_process(settings().max_connections);
+    spdlog::info("starting version={} config={} pid={}", ROCKDOVE_VERSION,
+                 field(config_.file().empty() ? "none" : config_.file()), ::getpid());
+    for (auto step : {&App::open_store, &App::start_http, &App::start_shard, &App::start_listener}) {
+        if (auto failure = (this->*step)()) return failure;
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    metrics_.gauge_callback("rockdove_start_duration_seconds", "Time from start to ready, with recovery.",
+                            [took] { return took.count(); });
+    spdlog::info("ready data_dir={} listen={} http={} cluster={} epoch={} seconds={:.3f}", field(data_dir_),
+                 format_address(Address{settings().listen_client.host, listener_->port()}),
+                 http_ ? format_address(Address{settings().listen_http.host, http_->port()}) : "off",
+                 store_->opened().cluster_id, store_->opened().epoch, took.count());
+    status_.phase = admin::Phase::kReady;
+    announce_ready();
+    return std::nullopt;
+}
+
+std::optional<Failure> App::start_log() {
+    LogOptions options;
+    options.level = settings().log_level;
+    options.json = settings().log_format == "json";
+    options.file = settings().log_file;
+    if (const auto started = start_logging(options); !started) return Failure{kExitConfig, started.error().text};
+    if (settings().insecure_allow_plaintext) {
+        spdlog::warn("listening without encryption and login was consented to listen={} http={}",
+                     format_address(settings().listen_client), format_address(settings().listen_http));
+    }
+    return std::nullopt;
+}
+
+std::optional<Failure> App::open_store() {
+    data_dir_ = std::filesystem::absolute(settings().data_dir).lexically_normal().string();
+    if (sources_.dev) data_dir_ = temporary_.emplace().path();
+    storage::OpenOptions options;
+    options.path = data_dir_;
+    options.memory_bytes = settings().storage_memory.value;
+    options.log = spdlog::get("store");
+    const FreeSpace& low = settings().disk_low;
+    if (low.percent == 0) options.min_free_bytes = std::min(kStartFreeBytes, low.bytes);
+    auto opened = storage::RocksdbStore::open(options);
+    if (const auto* failure = std::get_if<storage::OpenFailure>(&opened)) {
+        return Failure{failure->exit_code(), failure->text};
+    }
+    store_ = std::get<std::unique_ptr<storage::RocksdbStore>>(std::move(opened));
+    if (!store_->torn_at().empty()) {
+        spdlog::warn("an unfinished write at the end of the log was dropped; nothing confirmed was in it at={}",
+                     field(store_->torn_at()));
+    }
+    return std::nullopt;
+}
+
+std::optional<Failure> App::start_http() {
+    const Address& address = settings().listen_http;
+    if (address.off()) return std::nullopt;
+    metrics_.gauge_callback("rockdove_ready", "1 when recovered, listening and not draining.",
+                            [this] { return status_.phase == admin::Phase::kReady ? 1.0 : 0.0; });
+    admin::add_process_metrics(metrics_);
+    const auto listen = [&](std::uint16_t port) {
+        admin::HttpOptions options;
+        options.host = address.host;
+        options.port = port;
+        options.allowed_hosts = settings().http_hosts;
+        http_ = std::make_unique<admin::HttpServer>(options);
+        admin::add_routes(*http_, status_, metrics_);
+        return http_->start();
+    };
+    auto started = listen(address.port);
+    const bool may_move = sources_.dev && config_.origin("listen.http") == "default";
+    if (!started && started.error().code == base::ErrorCode::kConflict && may_move) started = listen(0);
+    if (started) return std::nullopt;
+    const base::ErrorCode code = started.error().code;
+    return Failure{code == base::ErrorCode::kConflict    ? kExitUnavailable
+                   : code == base::ErrorCode::kForbidden ? kExitPermission
+                                                         : kExitConfig,
+                   "listen.http: cannot listen on " + started.error().text};
+}
+
+std::optional<Failure> App::start_shard() {
+    runtime::ShardOptions options;
+    options.namespaces.queue_defaults = queue_defaults(settings());
+    options.namespaces.create_on_use = settings().create_on_use;
+    options.min_free_bytes = settings().disk_low.of(disk_size(data_dir_));
+    shard_ = std::make_unique<runtime::Shard>(base::ShardId(0), *store_, options);
+    shard_->on_failure([this](const base::Error& error) {
+        note_failure(error.text);
+        // From now on the process ends in time even if the main thread is stuck.
+        std::thread([] {
+            std::this_thread::sleep_for(kFailedWithin);
+            ::_exit(kExitIo);
+        }).detach();
+        signals_.post_failure();
+    });
+    if (const auto started = shard_->start(); !started) {
+        return Failure{kExitData, "data directory " + data_dir_ + ": " + started.error().text};
+    }
+    status_.shard = shard_.get();
+    return std::nullopt;
+}
+
+void App::note_failure(const std::string& text) {
+    const std::lock_guard lock(failure_mutex_);
+    failure_text_ = text;
+}
+
+std::optional<Failure> App::start_listener() {
+    net::ListenerOptions options;
+    options.host = settings().listen_client.host;
+    options.port = settings().listen_client.port;
+    options.max_connections = settings().max_connections;
+    options.max_message_bytes = settings().max_message.value;
+    options.heartbeat = settings().heartbeat;
+    options.broker_version = ROCKDOVE_VERSION;
+    try {
+        try {
+            listener_ = std::make_unique<net::Listener>(*shard_, options);
+        } catch (const boost::system::system_error& error) {
+            const bool may_move = sources_.dev && config_.origin("listen.client") == "default";
+            if (error.code() != boost::asio::error::address_in_use || !may_move) throw;
+            options.port = 0;
+            listener_ = std::make_unique<net::Listener>(*shard_, options);
+        }
+    } catch (const boost::system::system_error& error) {
+        return address_failure(error.code(), "listen.client", settings().listen_client);
+    }
+    on_shard([this] { listener_->start(); });
+    return std::nullopt;
+}
+
+void App::announce_ready() {
+    std::string line = "ready rockdove://" + format_address(Address{settings().listen_client.host, listener_->port()});
+    if (http_) line += " http://" + format_address(Address{settings().listen_http.host, http_->port()});
+    std::puts(line.c_str());
+    std::fflush(stdout);
+}
+
+Event App::serve() {
+    signals_.set_impatient(false);
+    while (true) {
+        switch (const Event event = signals_.wait()) {
+            case Event::kFailed:
+            case Event::kStop:
+                return event;
+            case Event::kReload:
+                reload();
+                break;
+            case Event::kReopen:
+                if (const auto reopened = reopen_log(); !reopened) {
+                    spdlog::error("the log could not be opened anew err={}", field(reopened.error().text));
+                }
+                break;
+            case Event::kNone:
+                break;
+        }
+    }
+}
+
+void App::on_shard(const std::function<void()>& work) {
+    std::promise<void> done;
+    boost::asio::post(shard_->context(), [&] {
+        work();
+        done.set_value();
+    });
+    done.get_future().wait();
+}
+
+// Tells clients to go, waits until they have, at most the drain time, or until somebody loses patience.
+void App::drain_sessions() {
+    const auto drained = std::make_shared<std::promise<void>>();
+    auto gone = drained->get_future();
+    on_shard([&] {
+        listener_->stop_accepting();
+        shard_->close_sessions("draining", settings().drain_timeout, [drained] { drained->set_value(); });
+    });
+    while (gone.wait_for(0s) != std::future_status::ready) {
+        const Event event = signals_.wait_until(std::chrono::steady_clock::now() + 50ms);
+        if (event == Event::kFailed) end_failed();
+        if (event == Event::kStop) {
+            spdlog::warn("asked to stop again: not waiting for clients any longer");
+            return;
+        }
+    }
+}
+
+void App::stop() {
+    spdlog::info("draining timeout={}", format_duration(settings().drain_timeout));
+    status_.phase = admin::Phase::kDraining;
+    drain_sessions();
+    signals_.set_impatient(true);
+    shard_->stop();
+    status_.shard = nullptr;
+    if (const auto closed = store_->close(); !closed) {
+        note_failure(closed.error().text);
+        end_failed();
+    }
+    if (http_) http_->stop();
+    spdlog::info("stopped");
+}
+
+void App::reload() {
+    auto loaded = load_config(sources_);
+    const bool ok = loaded.has_value();
+    metrics_
+        .counter("rockdove_config_reloads_total", "Readings of the configuration on HUP.",
+                 {{"result", ok ? "ok" : "failed"}})
+        .add();
+    if (!ok) {
+        spdlog::error("the configuration was not reloaded; the old one stays err={}", field(loaded.error().text));
+        return;
+    }
+    for (const Setting& setting : all_settings()) {
+        if (setting.reloadable || literal(setting, loaded->settings()) == literal(setting, settings())) continue;
+        spdlog::warn("this setting has changed, but needs a restart setting={}", setting.key);
+    }
+    const std::string changed = config_.take_reloadable(*loaded);
+    set_log_level(settings().log_level);
+    spdlog::info("configuration reloaded changed={}", field(changed.empty() ? "nothing" : changed));
+}
+
+// A start that failed: nothing was promised to anyone yet.
+int App::report(const Failure& failure) {
+    status_.phase = admin::Phase::kFailed;
+    const bool log_is_stderr = settings().log_file.empty();
+    const bool json = settings().log_format == "json";
+    const auto log = spdlog::get("app");
+    if (log && (json || !log_is_stderr)) {
+        log->critical("cannot start err={} exit={}", field(failure.text), failure.exit_code);
+    }
+    if (!log || !log_is_stderr || !json) std::fprintf(stderr, "rockdoved: %s\n", failure.text.c_str());
+    return failure.exit_code;
+}
+
+// The store is in an unknown state: nothing is closed or flushed through it, nothing confirmed can be lost by that.
+void App::end_failed() {
+    status_.phase = admin::Phase::kFailed;
+    std::string text;
+    {
+        const std::lock_guard lock(failure_mutex_);
+        text = failure_text_;
+    }
+    spdlog::critical("stopped after a failure of the store; start again to recover err={} exit={}", field(text),
+                     kExitIo);
+    stop_logging();
+    if (temporary_) temporary_->remove();
+    ::_exit(kExitIo);
+}
+
+}  // namespace rockdove::app

@@ -81,9 +81,9 @@ void Consumer::resume() {
     core_->update_credit(shared_from_this());
 }
 
-bool Consumer::paused() {
+std::uint32_t Consumer::credit() {
     const std::lock_guard lock(mutex_);
-    return paused_ || stopping_;
+    return paused_ || stopping_ ? 0 : settings.prefetch;
 }
 
 // What waits for a handler goes back.

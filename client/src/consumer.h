@@ -71,9 +71,10 @@ public:
     void end(std::optional<base::Error> error);
     [[nodiscard]] bool attached() const { return attached_; }
     [[nodiscard]] bool holds_anything();
-    [[nodiscard]] bool paused();
+    [[nodiscard]] std::uint32_t credit();  // what it should know
     std::vector<SettleEntry>& backlog() { return backlog_; }  // settles that wait for the connection
     bool detach_wanted = false;
+    std::uint32_t credit_told = 0;  // what the broker knows
 
 private:
     // Stop sources to fire: declared before the lock is taken, so that it fires them after the lock is given up.

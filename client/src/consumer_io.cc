@@ -108,7 +108,8 @@ void Consumer::fill(v1::Consume& consume) {
     consume.set_queue(queue);
     consume.set_consumer(number);
     consume.set_name(settings.name);
-    consume.set_credit_messages(paused_ || stopping_ ? 0 : settings.prefetch);
+    credit_told = paused_ || stopping_ ? 0 : settings.prefetch;
+    consume.set_credit_messages(credit_told);
     consume.set_credit_bytes(settings.prefetch_bytes);
     consume.set_lease_ms(static_cast<std::uint64_t>(settings.lease.count()));
     all.reserve(held_.size());

@@ -217,10 +217,13 @@ void Core::put_request(std::uint64_t id, Request& request) {
 }
 
 void Core::put_credit(Consumer& consumer) {
+    const std::uint32_t messages = consumer.credit();
+    if (messages == consumer.credit_told) return;
+    consumer.credit_told = messages;
     v1::Frame frame;
     v1::Credit& credit = *frame.mutable_credit();
     credit.set_consumer(consumer.number);
-    credit.set_credit_messages(consumer.paused() ? 0 : consumer.settings.prefetch);
+    credit.set_credit_messages(messages);
     credit.set_credit_bytes(consumer.settings.prefetch_bytes);
     put(frame);
 }

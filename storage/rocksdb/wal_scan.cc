@@ -92,26 +92,23 @@ private:
     std::uint64_t start_ = 0;
 };
 
-// Only looks how far it goes.
-class Measure {
+// Only looks for the first fault.
+class FaultFinder {
 public:
-    explicit Measure(LogExtent& extent) : extent_(extent) {}
+    explicit FaultFinder(std::optional<std::uint64_t>& first_fault) : first_fault_(first_fault) {}
 
     void add(const Fragment& fragment, std::uint64_t) {
-        const bool begins = fragment.kind == FragmentKind::kFull || fragment.kind == FragmentKind::kFirst;
-        const bool ends = fragment.kind == FragmentKind::kFull || fragment.kind == FragmentKind::kLast;
-        extent_.goes_on = extent_.goes_on || (begins && extent_.first_fault);
-        open_ = !ends;
+        open_ = fragment.kind == FragmentKind::kFirst || fragment.kind == FragmentKind::kMiddle;
     }
     void fault(std::uint64_t offset) {
-        if (!extent_.first_fault) extent_.first_fault = offset;
+        if (!first_fault_) first_fault_ = offset;
         open_ = false;
     }
     void end_of_file(std::uint64_t) {}  // a record that has no end is passed over by RocksDB too
     [[nodiscard]] bool open() const { return open_; }
 
 private:
-    LogExtent& extent_;
+    std::optional<std::uint64_t>& first_fault_;
     bool open_ = false;
 };
 
@@ -174,9 +171,10 @@ rocksdb::IOStatus scan_wal(const Directory& directory, const std::string& name,
     return scan_file(directory, name, assembler);
 }
 
-rocksdb::IOStatus measure_log(const Directory& directory, const std::string& name, LogExtent& extent) {
-    Measure measure(extent);
-    return scan_file(directory, name, measure);
+rocksdb::IOStatus find_fault(const Directory& directory, const std::string& name,
+                             std::optional<std::uint64_t>& first_fault) {
+    FaultFinder finder(first_fault);
+    return scan_file(directory, name, finder);
 }
 
 rocksdb::IOStatus list_wals(const Directory& directory, std::uint64_t from_number, std::vector<std::string>& names) {

@@ -32,12 +32,9 @@ struct WalEvent {
 rocksdb::IOStatus scan_wal(const Directory& directory, const std::string& name,
                            const std::function<void(const WalEvent&)>& visit);
 
-// How far a file in this format, such as a MANIFEST, can be read.
-struct LogExtent {
-    std::optional<std::uint64_t> first_fault;  // offset; empty if all of it is readable
-    bool goes_on = false;                      // readable records begin behind the fault: it is not a torn end
-};
-rocksdb::IOStatus measure_log(const Directory& directory, const std::string& name, LogExtent& extent);
+// How far a file in this format, such as a MANIFEST, can be read: offset of the first fault, empty if there is none.
+rocksdb::IOStatus find_fault(const Directory& directory, const std::string& name,
+                             std::optional<std::uint64_t>& first_fault);
 
 // Names of the logs with at least this number, in order.
 rocksdb::IOStatus list_wals(const Directory& directory, std::uint64_t from_number, std::vector<std::string>& names);

@@ -1,0 +1,412 @@
+#!/usr/bin/env python3
+"""The command line against a real broker: data in pipes, exit codes, signals, formats.
+
+    cli_test.py --daemon BIN --cli BIN [unittest arguments]
+"""
+import argparse
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import harness  # noqa: E402
+from harness import BrokerCase, PATIENCE  # noqa: E402
+
+
+class SendAndReceive(BrokerCase):
+    def test_a_stream_of_lines_survives_kill_9_of_the_broker(self):
+        self.create("files")
+        lines = ["/usr/share/file %d" % i for i in range(30000)]
+        half = len(lines) // 2
+        sender = self.start("send", "files", "--each", "line", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        sender.stdin.write("".join(line + "\n" for line in lines[:half]).encode())
+        sender.stdin.flush()
+        self.wait_for("the first messages", lambda: self.shown("files")["ready"] > 0)
+        self.broker.kill()
+        sender.stdin.write("".join(line + "\n" for line in lines[half:half + 1000]).encode())
+        self.broker.start()
+        sender.stdin.write("".join(line + "\n" for line in lines[half + 1000:]).encode())
+        sender.stdin.close()
+        talk = sender.stderr.read().decode()
+        self.assertEqual(sender.wait(PATIENCE), 0, talk)
+        self.assertIn("30,000 messages confirmed", talk)
+        self.broker.kill()
+        self.broker.start()
+        self.assertEqual(self.shown("files")["ready"], len(lines))
+        out, _ = self.rockdove("receive", "files", "-n", str(len(lines)), "--format", "%b\\n")
+        self.assertEqual(sorted(out.decode().splitlines()), sorted(lines))
+        self.wait_for("all acks", lambda: self.shown("files")["started"] == 0)
+        self.assertEqual(self.shown("files")["ready"], 0)
+
+    def test_bodies_come_from_argument_file_and_stdin(self):
+        self.create("q")
+        path = os.path.join(self.folder, "body")
+        with open(path, "wb") as file:
+            file.write(b"from\nfile\n")
+        identity, _ = self.rockdove("send", "q", "from argument")
+        self.assertRegex(identity.decode(), r"^[0-9A-Z]{26}\n$")
+        self.rockdove("send", "q", "@" + path)
+        self.rockdove("send", "q", stdin=b"from stdin")
+        self.rockdove("send", "q", "-", stdin=b"")
+        out, _ = self.rockdove("receive", "q", "-n", "4", "--format", "[%b]")
+        self.assertEqual(out, b"[from argument][from\nfile\n][from stdin][]")
+
+    def test_input_is_cut_into_messages(self):
+        self.create("q")
+        self.rockdove("send", "q", "--each", "json", stdin=b'{"a": 1} [2]\n"x"')
+        self.rockdove("send", "q", "--each", "nul", stdin=b"one\n\0two\0")
+        self.rockdove("send", "q", "same", "--count", "2", "--quiet")
+        out, _ = self.rockdove("receive", "q", "-n", "7", "--format", "%b|")
+        self.assertEqual(out, b'{"a": 1}|[2]|"x"|one\n|two|same|same|')
+
+    def test_bytes_of_every_value_come_back(self):
+        self.create("q")
+        body = bytes(range(256)) * 300
+        self.rockdove("send", "q", stdin=body)
+        out, _ = self.rockdove("receive", "q", "--format", "%b")
+        self.assertEqual(out, body)
+
+    def test_format_shows_properties_and_headers(self):
+        self.create("q")
+        identity, _ = self.rockdove("send", "q", "hi", "-H", "lang:en", "-H", "to: ada")
+        out, _ = self.rockdove("receive", "q", "--format", "%i %q %s %a %h{lang} %h{to} %h{none}%%\\t\\n")
+        self.assertEqual(out, identity.strip() + b" q 1 1 en ada %\t\n")
+
+    def test_json_carries_the_whole_message(self):
+        self.create("q")
+        self.rockdove("send", "q", "hi", "-H", "lang:en", "--content-type", "text/plain", "--correlation-id", "c-1")
+        self.rockdove("send", "q", stdin=b"\xff\x00")
+        out, _ = self.rockdove("receive", "q", "-n", "2", "-o", "json")
+        document = json.loads(out)
+        self.assertEqual(document["api_version"], "v1")
+        first, second = document["messages"]
+        self.assertEqual((first["body"], first["content_type"], first["correlation_id"]), ("hi", "text/plain", "c-1"))
+        self.assertEqual(first["headers"], [{"name": "lang", "value": "en"}])
+        self.assertEqual(second["body_base64"], "/wA=")
+
+    def test_what_the_queue_refuses_is_reported_as_partly_done(self):
+        self.create("small", "--max-messages", "5")
+        _, talk = self.rockdove("send", "small", "--each", "line", stdin=b"x\n" * 2000, code=8)
+        self.assertIn(b"full", talk)
+        self.assertEqual(self.shown("small")["ready"], 5)
+        self.rockdove("send", "small", "one more", code=1)
+
+    def test_released_messages_are_back_at_once(self):
+        self.create("q", "--max-attempts", "1")
+        self.send_lines("q", ["a", "b"])
+        for _ in range(2):
+            out, _ = self.rockdove("receive", "q", "-n", "2", "--release")
+            self.assertEqual(out, b"a\nb\n")
+            self.wait_for("the release", lambda: self.shown("q")["ready"] == 2)
+        self.assertEqual(self.shown("q")["dead"], 0)
+
+    def test_no_message_in_time_is_exit_code_6(self):
+        self.create("q")
+        out, talk = self.rockdove("receive", "q", "--wait", "100ms", code=6)
+        self.assertEqual(out, b"")
+        self.assertIn(b"No message", talk)
+        out, _ = self.rockdove("receive", "q", "--wait", "100ms", "-o", "json", code=6)
+        self.assertEqual(json.loads(out)["messages"], [])
+
+
+class Signals(BrokerCase):
+    def test_ctrl_c_settles_what_was_printed(self):
+        self.create("q")
+        self.send_lines("q", ["a", "b", "c"])
+        child = self.start("receive", "q", "--follow", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        seen = b""
+        while seen.count(b"\n") < 3:
+            seen += os.read(child.stdout.fileno(), 100)
+        child.send_signal(signal.SIGINT)
+        self.assertEqual(child.wait(PATIENCE), 130)
+        self.assertEqual(seen, b"a\nb\nc\n")
+        self.assertEqual(self.shown("q")["ready"], 0)
+        self.assertEqual(self.shown("q")["started"], 0)
+        self.assertEqual(self.shown("q")["acked"], 3)
+
+    def test_a_reader_that_goes_away_loses_nothing(self):
+        self.create("q")
+        count = 3000
+        self.send_lines("q", ["line %05d %s" % (i, "x" * 100) for i in range(count)])
+        child = self.start("receive", "q", "-n", str(count), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        os.read(child.stdout.fileno(), 1000)
+        child.stdout.close()
+        self.assertEqual(child.wait(PATIENCE), 8)
+        self.wait_for("the rest to come back", lambda: self.shown("q")["started"] == 0)
+        shown = self.shown("q")
+        self.assertGreater(shown["acked"], 0)
+        self.assertEqual(shown["ready"] + shown["acked"], count)
+        self.assertGreater(shown["ready"], 0)
+
+    def test_ctrl_c_while_sending_reports_what_was_confirmed(self):
+        self.create("q")
+        child = self.start("send", "q", "--each", "line", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        child.stdin.write(b"a\nb\n")
+        child.stdin.flush()
+        self.wait_for("both", lambda: self.shown("q")["ready"] == 2)
+        child.send_signal(signal.SIGINT)
+        self.assertEqual(child.wait(PATIENCE), 130)
+        self.assertIn(b"2 messages confirmed", child.stderr.read())
+
+
+class Exec(BrokerCase):
+    def test_exit_codes_of_the_command_settle_the_message(self):
+        self.create("q", "--max-attempts", "5", "--backoff-first", "1h", "--backoff-longest", "1h")
+        for code in ("0", "75", "65", "1"):
+            self.rockdove("send", "q", code)
+        self.rockdove("receive", "q", "-n", "4", "--exec", "exit $(cat)", code=8)
+        self.wait_for("the release", lambda: self.shown("q")["started"] == 0)
+        shown = self.shown("q")
+        self.assertEqual((shown["acked"], shown["dead"], shown["waiting"]), (1, 1, 1))
+        self.assertEqual(shown["ready"], 1)
+        out, _ = self.rockdove("receive", "q", "--format", "%b %a")
+        self.assertEqual(out, b"75 1")
+
+    def test_the_command_gets_body_and_environment(self):
+        self.create("q")
+        identity, _ = self.rockdove("send", "q", "the body", "-H", "some-name:value")
+        command = 'printf "%s " "$ROCKDOVE_ID" "$ROCKDOVE_QUEUE" "$ROCKDOVE_ATTEMPT" "$ROCKDOVE_HEADER_SOME_NAME"; cat'
+        out, _ = self.rockdove("receive", "q", "--exec", command)
+        self.assertEqual(out, identity.strip() + b" q 1 value the body")
+
+    def test_a_large_body_and_a_command_that_does_not_read_it(self):
+        self.create("q")
+        self.rockdove("send", "q", stdin=b"x" * 1000000)
+        self.rockdove("send", "q", stdin=b"y" * 1000000)
+        out, _ = self.rockdove("receive", "q", "--exec", "wc -c")
+        self.assertEqual(out.strip(), b"1000000")
+        self.rockdove("receive", "q", "--exec", "true")
+        self.assertEqual(self.shown("q")["acked"], 2)
+
+    def test_commands_run_side_by_side(self):
+        self.create("q")
+        self.send_lines("q", ["1", "2", "3"])
+        # Each waits until all three have begun: with fewer at a time this would never end.
+        command = ('touch "%s/begun.$ROCKDOVE_SEQUENCE"; '
+                   'while [ $(ls %s | grep -c begun) -lt 3 ]; do :; done' % (self.folder, self.folder))
+        self.rockdove("receive", "q", "-n", "3", "--concurrency", "3", "--exec", command)
+        self.assertEqual(self.shown("q")["acked"], 3)
+
+
+class Administration(BrokerCase):
+    def test_settings_are_flags_both_ways(self):
+        self.create("q", "--durability", "async", "--lease", "2m", "--max-attempts", "3", "--max-messages", "1,000",
+                    "--max-bytes", "1MiB", "--backoff-first", "5s", "--backoff-factor", "3", "--backoff-longest", "1h",
+                    "--backoff-jitter", "0.2", "--dead-max", "10", "--reconnect-grace", "1s", "--max-releases", "7")
+        shown = self.shown("q")
+        self.assertEqual(
+            [shown[key] for key in ("durability", "lease_seconds", "max_attempts", "max_messages", "max_bytes",
+                                    "backoff_first_seconds", "backoff_factor", "backoff_longest_seconds",
+                                    "backoff_jitter", "dead_max", "reconnect_grace_seconds", "max_releases")],
+            ["async", 120, 3, 1000, 1048576, 5, 3, 3600, 0.2, 10, 1, 7])
+        self.rockdove("queue", "update", "q", "--lease", "1m")
+        self.assertEqual(self.shown("q")["lease_seconds"], 60)
+        self.assertEqual(self.shown("q")["max_attempts"], 3)
+        self.rockdove("queue", "update", "q", code=2)
+
+    def test_lists_are_sorted_cut_and_named(self):
+        for queue in ("beta", "alpha", "gamma"):
+            self.create(queue)
+        self.send_lines("gamma", ["x"])
+        self.assertEqual(self.rockdove("queue", "list", "-o", "name")[0], b"alpha\nbeta\ngamma\n")
+        out, _ = self.rockdove("queues", "list", "--sort", "-ready", "--limit", "1", "--columns", "name,ready", "--no-headers")
+        self.assertEqual(out, b"gamma\t1\n")
+        self.assertEqual(self.rockdove("queue", "list", "be", "-o", "name")[0], b"beta\n")
+        self.rockdove("queue", "list", "--columns", "nmae", code=2)
+
+    def test_peek_takes_nothing(self):
+        self.create("q")
+        self.send_lines("q", ["a", "b", "c"])
+        out, _ = self.rockdove("queue", "peek", "q", "-n", "2", "-o", "json")
+        self.assertEqual([m["body"] for m in json.loads(out)["messages"]], ["a", "b"])
+        self.assertEqual(self.shown("q")["ready"], 3)
+        self.assertEqual(self.shown("q")["delivered"], 0)
+
+    def test_a_paused_queue_takes_and_does_not_give(self):
+        self.create("q")
+        self.rockdove("queue", "pause", "q")
+        self.rockdove("send", "q", "x")
+        self.rockdove("receive", "q", "--wait", "200ms", code=6)
+        self.assertEqual(self.shown("q")["state"], "paused")
+        self.rockdove("queue", "resume", "q")
+        self.assertEqual(self.rockdove("receive", "q")[0], b"x\n")
+
+    def test_nothing_is_destroyed_without_a_yes(self):
+        self.create("q")
+        self.send_lines("q", ["a", "b"])
+        for verb in ("delete", "purge"):
+            _, talk = self.rockdove("queue", verb, "q", stdin=b"q\n", code=2)
+            self.assertIn(b"--yes", talk)
+            _, talk = self.rockdove("queue", verb, "q", "--dry-run")
+            self.assertIn(b"2 messages", talk)
+        self.assertEqual(self.shown("q")["ready"], 2)
+        self.rockdove("queue", "purge", "q", "--yes")
+        self.assertEqual(self.shown("q")["ready"], 0)
+        self.rockdove("queue", "delete", "q", "--yes")
+        self.rockdove("queue", "delete", "q", "--yes", code=3)
+        self.rockdove("queue", "delete", "q", "--yes", "--if-exists")
+
+    def answer_on_a_terminal(self, words, answer):
+        """Runs with a terminal as stdin, stdout and stderr, answers the question; gives exit code and screen."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(harness.CLI, [harness.CLI, *words], self.env)
+        screen = b""
+        asked = False
+        while select.select([terminal], [], [], PATIENCE)[0]:
+            try:
+                chunk = os.read(terminal, 1000)
+            except OSError:
+                break
+            if not chunk:
+                break
+            screen += chunk
+            if not asked and screen.rstrip().endswith(b":"):
+                asked = True
+                os.write(terminal, answer)
+        _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(status), screen.decode()
+
+    def test_on_a_terminal_the_name_is_asked_for(self):
+        self.create("q")
+        self.send_lines("q", ["a", "b"])
+        code, screen = self.answer_on_a_terminal(["queue", "purge", "q"], b"yes\n")
+        self.assertEqual(code, 1, screen)
+        self.assertIn("2 messages", screen)
+        self.assertEqual(self.shown("q")["ready"], 2)
+        code, screen = self.answer_on_a_terminal(["queue", "purge", "q"], b"q\n")
+        self.assertEqual(code, 0, screen)
+        self.assertEqual(self.shown("q")["ready"], 0)
+
+
+class ExitCodesAndTexts(BrokerCase):
+    def test_exit_codes_are_as_documented(self):
+        self.create("emails")
+        self.rockdove(code=2)
+        self.rockdove("sned", code=2)
+        self.rockdove("queue", "show", "nothing-like-it", code=3)
+        self.rockdove("receive", "nothing-like-it", "--wait", "5s", code=3)
+        self.rockdove("send", "nothing-like-it", "x", code=3)
+        self.rockdove("queue", "create", "emails", code=5)
+        self.rockdove("queue", "create", "emails", "--if-not-exists")
+        self.rockdove("queue", "create", "bad name", code=2)
+        self.rockdove("errors", "show", "no_such_code", code=3)
+        self.rockdove("--help")
+        self.rockdove("queue", "create", "--help")
+
+    def test_without_a_broker_it_says_where_it_looked(self):
+        address = self.broker.address
+        self.broker.kill()
+        _, talk = self.rockdove("queue", "list", "--timeout", "2s", code=7)
+        self.assertIn(address.encode(), talk)
+        out, _ = self.rockdove("doctor", "--timeout", "2s", "-o", "json", code=2)
+        self.assertEqual(json.loads(out)["status"], "critical")
+
+    def test_a_mistyped_queue_is_suggested(self):
+        self.create("emails")
+        for words in (["queue", "show", "email"], ["send", "email", "x"], ["receive", "email"]):
+            _, talk = self.rockdove(*words, code=3)
+            self.assertIn(b'Did you mean "emails"?', talk)
+
+    def test_what_the_broker_cannot_do_yet_is_said_clearly(self):
+        self.create("q")
+        _, talk = self.rockdove("send", "q", "x", "--delay", "5m", code=1)
+        self.assertIn(b"unsupported", talk)
+        self.assertEqual(self.shown("q")["ready"], 0)
+
+
+class Formats(BrokerCase):
+    COMMANDS = [["queue", "list"], ["queue", "show", "q"], ["queue", "create", "new"], ["queue", "update", "q", "--lease", "1m"],
+                ["queue", "pause", "q"], ["queue", "resume", "q"], ["queue", "peek", "q"], ["queue", "purge", "q", "--yes"],
+                ["queue", "delete", "new", "--yes"], ["send", "q", "hello"], ["send", "q", "--each", "line"],
+                ["receive", "q"], ["stats"], ["doctor"], ["version"], ["completion", "bash"], ["examples"],
+                ["examples", "send"], ["errors"], ["errors", "show", "full"], ["help"], ["help", "queue", "create"]]
+
+    def test_every_command_of_the_tree_prints_valid_json(self):
+        tree = json.loads(self.rockdove("help", "-o", "json")[0])
+        offline = {"inspect", "recover", "bench"}  # need a stopped broker, or ten seconds; tested elsewhere
+
+        def leaves(command, path):
+            if not command["commands"]:
+                yield path
+            for sub in command["commands"]:
+                yield from leaves(sub, path + [sub["name"]])
+
+        tried = {" ".join(words[:2]) if words[0] in ("queue",) else words[0] for words in self.COMMANDS}
+        for path in leaves(tree, []):
+            name = " ".join(path[:2]) if path[0] == "queue" else path[0]
+            self.assertIn(name, tried | offline)
+        self.create("q")
+        self.rockdove("send", "q", "something")
+        for words in self.COMMANDS:
+            with self.subTest(" ".join(words)):
+                codes = {0, 1, 3} if words[0] == "doctor" else {0}
+                done = subprocess.run([harness.CLI, *words, "-o", "json"], input=b"a line\n", stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, env=self.env, timeout=PATIENCE, check=False)
+                self.assertIn(done.returncode, codes, done.stderr)
+                self.assertEqual(json.loads(done.stdout)["api_version"], "v1")
+
+    def test_the_other_formats_work_on_a_list(self):
+        self.create("q")
+        self.assertTrue(self.rockdove("queue", "list", "-o", "csv")[0].startswith(b"name,state,ready"))
+        self.assertIn(b"queues:\n  - name: q\n", self.rockdove("queue", "list", "-o", "yaml")[0])
+        self.assertEqual(json.loads(self.rockdove("queue", "list", "-o", "jsonl")[0])["name"], "q")
+        self.assertTrue(self.rockdove("queue", "list", "-o", "table")[0].startswith(b"NAME  STATE"))
+        self.assertIn(b"DURABILITY", self.rockdove("queue", "list", "-o", "wide")[0])
+
+    def test_completion_knows_commands_flags_and_live_names(self):
+        self.create("emails")
+        self.create("orders")
+        complete = lambda *words: self.rockdove("__complete", "--", *words)[0].decode().split()
+        self.assertEqual(complete("que"), ["queue"])
+        self.assertIn("show", complete("queue", ""))
+        self.assertEqual(complete("queue", "show", "em"), ["emails"])
+        self.assertEqual(complete("send", ""), ["emails", "orders"])
+        self.assertEqual(complete("queue", "create", "x", "--durability", ""), ["sync", "async", "memory"])
+        self.assertIn("--max-attempts", complete("queue", "create", "x", "--max"))
+        self.assertEqual(self.rockdove("__complete", "queue", "show", "or")[0], b"orders\n")
+        script, _ = self.rockdove("completion", "bash")
+        subprocess.run(["bash", "-n"], input=script, check=True, timeout=PATIENCE)
+
+
+class Offline(BrokerCase):
+    def test_inspect_shows_what_is_in_a_stopped_directory(self):
+        self.create("files")
+        self.send_lines("files", ["line %d" % i for i in range(1000)])
+        self.rockdove("receive", "files", "-n", "100", "--format", "")
+        self.rockdove("inspect", self.broker.data_dir, code=5)  # the broker has it
+        self.broker.kill()
+        out, _ = self.rockdove("inspect", self.broker.data_dir, "-o", "json")
+        document = json.loads(out)
+        self.assertEqual(document["directory"]["format"], 1)
+        self.assertEqual([(q["name"], q["messages"], q["durability"]) for q in document["queues"]], [("files", 900, "sync")])
+        verified = json.loads(self.rockdove("inspect", self.broker.data_dir, "--verify", "-o", "json")[0])
+        self.assertEqual(verified["damaged"], 0)
+        self.assertGreater(verified["records"], 3)
+        records = self.rockdove("inspect", self.broker.data_dir, "--records", "0/namespace/", "-o", "name")[0]
+        self.assertEqual(records, b"0/namespace/default\n")
+        self.rockdove("recover", self.broker.data_dir, code=2)
+        recovered = json.loads(self.rockdove("recover", self.broker.data_dir, "--accept-loss", "-o", "json")[0])
+        self.assertEqual(recovered["needed"], False)
+        self.rockdove("inspect", os.path.join(self.folder, "nowhere"), code=3)
+        self.broker.start()
+        self.assertEqual(self.shown("files")["ready"], 900)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--daemon", required=True)
+    parser.add_argument("--cli", required=True)
+    options, rest = parser.parse_known_args()
+    harness.DAEMON, harness.CLI = options.daemon, options.cli
+    unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+#include "tools/bench/roles.h"
+
+#include "client/src/call.h"
+
+namespace rockdove::bench {
+namespace {
+
+constexpr std::size_t kMostLatencies = 8'000'000;
+
+}  // namespace
+
+std::int64_t now_ns() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+Bodies::Bodies(std::size_t size, std::uint64_t seed) : size_(size), pool_(kPool + size, '\0') {
+    std::mt19937_64 random(seed);
+    for (char& c : pool_) c = static_cast<char>(random());
+}
+
+std::string_view Bodies::next() {
+    at_ = (at_ + 4099) % kPool;
+    return {pool_.data() + at_, size_};
+}
+
+Producer::Producer(const ClientOptions& options, std::string queue, std::size_t body_bytes, std::uint64_t window,
+                   std::uint64_t seed, Phase& phase)
+    : phase_(phase), queue_(std::move(queue)), window_(window), bodies_(body_bytes, seed), client_(options) {
+    latency_us_.reserve(kMostLatencies);
+    thread_ = std::thread([this] { run(); });
+}
+
+Producer::~Producer() { join(); }
+
+void Producer::join() {
+    if (thread_.joinable()) thread_.join();
+}
+
+std::optional<std::string> Producer::failure() {
+    const std::lock_guard lock(mutex_);
+    return failure_;
+}
+
+void Producer::on_answer(std::int64_t sent_ns, const std::string* error) {
+    if (error != nullptr) {
+        const std::lock_guard lock(mutex_);
+        if (!failure_) failure_ = *error;
+        phase_.stop = true;
+    } else {
+        if (phase_.measure.load(std::memory_order_relaxed) && latency_us_.size() < kMostLatencies) {
+            latency_us_.push_back(static_cast<std::uint32_t>((now_ns() - sent_ns) / 1000));
+        }
+        confirmed_.fetch_add(1, std::memory_order_relaxed);
+    }
+    answered_.fetch_add(1, std::memory_order_release);
+    answered_.notify_one();
+}
+
+void Producer::run() {
+    std::uint64_t sent = 0;
+    while (!phase_.stop) {
+        const std::uint64_t answered = answered_.load(std::memory_order_acquire);
+        std::uint64_t room = window_ - (sent - answered);
+        if (room == 0) {
+            answered_.wait(answered, std::memory_order_acquire);
+            continue;
+        }
+        const std::int64_t now = now_ns();
+        for (; room > 0; --room, ++sent) {
+            send_with_callback(client_, queue_, Message{std::string(bodies_.next())},
+                               [this, now](const base::Error* error, const Confirmed*) {
+                                   on_answer(now, error != nullptr ? &error->text : nullptr);
+                               });
+        }
+    }
+    // Every send has a deadline, so this ends.
+    for (std::uint64_t answered = answered_; answered != sent; answered = answered_) answered_.wait(answered);
+}
+
+}  // namespace rockdove::bench

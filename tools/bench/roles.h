@@ -1,0 +1,74 @@
+// Who sends and receives in a run. Each role has a connection of its own.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "client/include/rockdove/client.h"
+
+namespace rockdove::bench {
+
+// Bodies that no broker can compress: a window that moves over random bytes.
+class Bodies {
+public:
+    explicit Bodies(std::size_t size, std::uint64_t seed);
+    std::string_view next();
+
+private:
+    static constexpr std::size_t kPool = std::size_t{1} << 18;
+    const std::size_t size_;
+    std::size_t at_ = 0;
+    std::string pool_;
+};
+
+// What all roles of a run look at.
+struct Phase {
+    std::atomic<bool> stop{false};
+    std::atomic<bool> measure{false};
+};
+
+// Keeps at most `window` messages unconfirmed and sends whenever there is room. Owns its connection and one thread;
+// confirms are counted on the client's I/O thread.
+class Producer {
+public:
+    Producer(const ClientOptions& options, std::string queue, std::size_t body_bytes, std::uint64_t window,
+             std::uint64_t seed, Phase& phase);
+    // Waits until everything is answered. phase.stop must be set.
+    ~Producer();
+
+    [[nodiscard]] std::uint64_t confirmed() const { return confirmed_.load(std::memory_order_relaxed); }
+    // After join(): latencies of the measured time.
+    void join();
+    [[nodiscard]] const std::vector<std::uint32_t>& latency_us() const { return latency_us_; }
+    [[nodiscard]] std::optional<std::string> failure();
+
+private:
+    void run();
+    void on_answer(std::int64_t sent_ns, const std::string* error);
+
+    Phase& phase_;
+    const std::string queue_;
+    const std::uint64_t window_;
+    Bodies bodies_;
+    std::vector<std::uint32_t> latency_us_;   // the I/O thread's until join()
+    std::atomic<std::uint64_t> answered_{0};  // confirmed or refused
+    std::atomic<std::uint64_t> confirmed_{0};
+    std::mutex mutex_;
+    std::optional<std::string> failure_;
+    Client client_;  // after all that its callbacks use
+    std::thread thread_;
+};
+
+std::int64_t now_ns();
+
+}  // namespace rockdove::bench

@@ -1,0 +1,109 @@
+#include "tools/bench/workload.h"
+
+#include <algorithm>
+#include <deque>
+#include <stdexcept>
+
+#include "tools/bench/raw_consumer.h"
+#include "tools/bench/roles.h"
+#include "tools/bench/usage.h"
+
+namespace rockdove::bench {
+namespace {
+
+using ctl::Json;
+
+void add_percentiles(Json& out, const std::string& name, std::vector<std::uint32_t>& micros) {
+    if (micros.empty()) return;
+    std::sort(micros.begin(), micros.end());
+    const auto at = [&](double share) {
+        const auto index = static_cast<std::size_t>(share * static_cast<double>(micros.size()));
+        return micros[std::min(micros.size() - 1, index)];
+    };
+    out[name + "_p50_us"] = at(0.50);
+    out[name + "_p99_us"] = at(0.99);
+    out[name + "_p999_us"] = at(0.999);
+    out[name + "_max_us"] = micros.back();
+}
+
+// Waits, and looks now and then whether somebody has failed.
+void pass(double seconds, const Phase& phase) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+    while (!phase.stop && std::chrono::steady_clock::now() < end) {
+        const auto left = end - std::chrono::steady_clock::now();
+        std::this_thread::sleep_for(std::min<std::chrono::duration<double>>(left, std::chrono::milliseconds(100)));
+    }
+}
+
+Json identity(const Run& run) {
+    Json out =
+        Json{{"peer", "rockdove"},     {"version", ROCKDOVE_VERSION}, {"mode", run.mode},   {"workload", run.workload},
+             {"size", run.body_bytes}, {"window", run.window},        {"secs", run.seconds}};
+    if (run.workload == "W1") out["producers"] = run.producers;
+    if (run.workload == "W2") out["ack"] = run.ack;
+    return out;
+}
+
+}  // namespace
+
+Json measure(const Run& run, const ClientOptions& options) {
+    Phase phase;
+    std::deque<Producer> producers;
+    std::atomic<std::uint64_t> taken{0};
+    std::optional<Client> consumer;
+    std::optional<Worker> worker;
+    std::optional<RawConsumer> raw;
+    if (run.workload == "W2" && run.ack == "each") {
+        raw.emplace(run.endpoint, run.name_space, run.queue, static_cast<std::uint32_t>(run.window));
+    } else if (run.workload == "W2") {
+        consumer.emplace(options);
+        WorkerOptions settings;
+        settings.concurrency(1).prefetch(static_cast<std::uint32_t>(run.window));
+        const auto take = [&taken](Job&) {
+            taken.fetch_add(1, std::memory_order_relaxed);
+            return Outcome::ack();
+        };
+        worker.emplace(consumer->receive(run.queue, take, settings));
+    }
+    for (std::size_t i = 0; i < run.producers; ++i) {
+        producers.emplace_back(options, run.queue, run.body_bytes, run.window, i + 1, phase);
+    }
+    const auto produced = [&] {
+        std::uint64_t sum = 0;
+        for (const Producer& producer : producers) sum += producer.confirmed();
+        return sum;
+    };
+    const auto consumed = [&] { return raw ? raw->consumed() : taken.load(); };
+    const auto counted = [&] { return run.workload == "W2" ? consumed() : produced(); };
+
+    pass(run.warm_up_s, phase);
+    const std::uint64_t before = counted();
+    const Usage begin = Usage::read(run.pid, run.disk);
+    phase.measure = true;
+    pass(run.seconds, phase);
+    phase.measure = false;
+    const std::uint64_t count = counted() - before;
+    const Usage end = Usage::read(run.pid, run.disk);
+    phase.stop = true;
+    for (Producer& producer : producers) producer.join();
+    for (Producer& producer : producers) {
+        if (const auto failure = producer.failure()) throw std::runtime_error("a send failed: " + *failure);
+    }
+
+    Json out = identity(run);
+    add_costs(out, begin, end, count);
+    std::vector<std::uint32_t> latency;
+    for (const Producer& producer : producers) {
+        latency.insert(latency.end(), producer.latency_us().begin(), producer.latency_us().end());
+    }
+    add_percentiles(out, "confirm", latency);
+    out["produced_total"] = produced();
+    if (run.workload == "W2") {
+        if (raw && raw->broken()) throw std::runtime_error("the consumer's connection broke");
+        if (worker) worker->stop();
+        out["consumed_total"] = consumed();
+    }
+    return out;
+}
+
+}  // namespace rockdove::bench

@@ -1,0 +1,94 @@
+#include "tools/ctl/cli.h"
+
+#include <csignal>
+
+#include "tools/bench/bench.h"
+#include "tools/ctl/commands.h"
+#include "tools/ctl/text/units.h"
+#include "tools/ctl/tree.h"
+#include "tools/inspect/inspect.h"
+
+namespace rockdove::ctl {
+namespace {
+
+void add_global_flags(CLI::App& root, Context& context) {
+    Globals& globals = context.globals;
+    const std::string group = "Global flags";
+    root.add_option("--url", globals.url, "Broker; else ROCKDOVE_URL, else rockdove://localhost:7625")
+        ->type_name("URL")
+        ->group(group);
+    root.add_option("--timeout", globals.timeout, "Longest time for each operation")
+        ->check(duration_check())
+        ->group(group);
+    root.add_option("-o,--output", globals.output, "table, wide, json, jsonl, yaml, csv or name")
+        ->check(CLI::IsMember({"auto", "table", "wide", "json", "jsonl", "yaml", "csv", "name"}))
+        ->type_name("FORMAT")
+        ->group(group);
+    root.add_option("--color", globals.color, "auto, always or never")
+        ->check(CLI::IsMember({"auto", "always", "never"}))
+        ->type_name("WHEN")
+        ->group(group);
+    root.add_flag("-v,--verbose", globals.verbose, "Log protocol frames to stderr")->group(group);
+}
+
+// Global flags may stand anywhere; a word that happens to be a command's name stays a plain word.
+void let_globals_through(CLI::App& app) {
+    for (CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) {
+        sub->fallthrough(sub->get_name() != "__complete");
+        let_globals_through(*sub);
+    }
+}
+
+int run_command(Context& context) {
+    try {
+        return context.command();
+    } catch (const Error& error) {
+        return context.fail(to_failure(error));
+    } catch (const std::exception& error) {
+        return context.fail(local_failure(error.what()));
+    }
+}
+
+}  // namespace
+
+void build_tree(CLI::App& root, Context& context) {
+    root.name("rockdove");
+    root.description("Rockdove: send and receive messages, look after queues.\nStart with: rockdove examples first");
+    root.require_subcommand(1);
+    add_global_flags(root, context);
+    add_send(root, context);
+    add_receive(root, context);
+    add_queue(root, context);
+    add_stats(root, context);
+    add_doctor(root, context);
+    add_inspect(root, context);
+    add_recover(root, context);
+    add_bench(root, context);
+    add_examples(root, context);
+    add_errors(root, context);
+    add_completion(root, context);
+    add_version(root, context);
+    add_help(root, context);
+    let_globals_through(root);
+}
+
+int run_command_line(std::vector<std::string> words) {
+    std::signal(SIGPIPE, SIG_IGN);  // a reader that went away shows as a failed write
+    Context context;
+    CLI::App root;
+    build_tree(root, context);
+    if (words.empty()) {
+        write_all(2, root.help());
+        return kUsage;
+    }
+    try {
+        root.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+    } catch (const CLI::CallForHelp&) {
+        return context.print_text(walk(root, words).app->help());
+    } catch (const CLI::ParseError& error) {
+        return context.fail(explain_parse_error(root, words, error));
+    }
+    return run_command(context);
+}
+
+}  // namespace rockdove::ctl

@@ -1,0 +1,38 @@
+// One function per command: adds it to CLI11's tree, with a callback that sets context.command.
+// Each is defined in the file named after it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "tools/ctl/context.h"
+
+namespace rockdove::ctl {
+
+void add_send(CLI::App& root, Context& context);
+void add_receive(CLI::App& root, Context& context);
+void add_queue(CLI::App& root, Context& context);
+void add_queue_list(CLI::App& queue, Context& context);
+void add_queue_show(CLI::App& queue, Context& context);
+void add_queue_create(CLI::App& queue, Context& context);  // and update
+void add_queue_delete(CLI::App& queue, Context& context);  // and purge
+void add_queue_pause(CLI::App& queue, Context& context);   // and resume
+void add_queue_peek(CLI::App& queue, Context& context);
+void add_stats(CLI::App& root, Context& context);
+void add_doctor(CLI::App& root, Context& context);
+void add_version(CLI::App& root, Context& context);
+void add_completion(CLI::App& root, Context& context);  // and the hidden __complete
+void add_examples(CLI::App& root, Context& context);
+void add_errors(CLI::App& root, Context& context);
+void add_help(CLI::App& root, Context& context);
+
+// Parts that commands share.
+void add_list_flags(CLI::App& command, ListFlags& flags);
+CLI::Option* add_queue_argument(CLI::App& command, std::string& queue);
+// Checks for flags; CLI11 puts their text behind the flag's name.
+CLI::Validator duration_check();
+CLI::Validator size_check();
+CLI::Validator count_check();
+CLI::Validator rate_check();
+
+}  // namespace rockdove::ctl

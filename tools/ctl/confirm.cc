@@ -1,0 +1,26 @@
+#include "tools/ctl/confirm.h"
+
+#include <iostream>
+
+namespace rockdove::ctl {
+
+std::optional<int> stop_before(Context& context, const ConfirmFlags& flags, const std::string& name,
+                               const std::string& action) {
+    if (flags.dry_run) {
+        context.say("Dry run: would " + action + ".");
+        return kOk;
+    }
+    if (flags.yes) return std::nullopt;
+    if (!context.can_ask()) {
+        return context.fail(usage_failure("would have to ask before it can " + action + ", and there is no terminal",
+                                          "--yes to go ahead, --dry-run to see what would happen"));
+    }
+    write_all(2, "Type \"" + name + "\" to " + action + ": ");
+    std::string answer;
+    std::getline(std::cin, answer);
+    if (answer == name) return std::nullopt;
+    context.say("Nothing was done.");
+    return kFailed;
+}
+
+}  // namespace rockdove::ctl

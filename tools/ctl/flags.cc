@@ -1,0 +1,56 @@
+// Flags and checks that commands share.
+#include "tools/ctl/commands.h"
+#include "tools/ctl/text/units.h"
+
+namespace rockdove::ctl {
+namespace {
+
+template <class Parse>
+CLI::Validator check(Parse parse, const char* type, const char* expected) {
+    CLI::Validator validator(
+        [parse, expected](std::string& text) -> std::string {
+            return parse(text) ? "" : "\"" + text + "\" is not " + expected;
+        },
+        type);
+    return validator;
+}
+
+}  // namespace
+
+void add_list_flags(CLI::App& command, ListFlags& flags) {
+    command.add_option("--columns", flags.columns, "Columns to show, separated by commas")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->type_name("NAMES");
+    command.add_option("--sort", flags.sort, "Sort by this column; -COLUMN turns it round")->type_name("COLUMN");
+    command.add_option("--limit", flags.limit, "Show at most so many")->type_name("N");
+    command.add_flag("--no-headers", flags.no_headers, "Leave out the line of titles");
+}
+
+CLI::Option* add_queue_argument(CLI::App& command, std::string& queue) {
+    return command.add_option("queue", queue, "Name of the queue")
+        ->required()
+        ->type_name("QUEUE")
+        ->option_text("QUEUE");
+}
+
+CLI::Validator duration_check() {
+    return check([](const std::string& text) { return parse_duration(text).has_value(); }, "DURATION",
+                 "a duration such as 250ms, 30s, 5m, 1h30m or 2d");
+}
+
+CLI::Validator size_check() {
+    return check([](const std::string& text) { return parse_size(text).has_value(); }, "SIZE",
+                 "a size such as 1024, 64KiB, 512MiB or 1GB");
+}
+
+CLI::Validator count_check() {
+    return check([](const std::string& text) { return parse_count(text).has_value(); }, "N", "a number such as 100000");
+}
+
+CLI::Validator rate_check() {
+    return check([](const std::string& text) { return parse_rate(text).has_value(); }, "RATE",
+                 "a rate such as 500/s, 30/m or 10/h");
+}
+
+}  // namespace rockdove::ctl

@@ -1,0 +1,68 @@
+#include "tools/ctl/queue_settings.h"
+
+#include "tools/ctl/commands.h"
+#include "tools/ctl/text/units.h"
+
+namespace rockdove::ctl {
+namespace {
+
+std::uint64_t ms(const std::string& checked) {
+    return static_cast<std::uint64_t>(parse_duration(checked).value_or(Millis{0}).count());
+}
+
+}  // namespace
+
+void add_setting_flags(CLI::App& command, QueueSettingFlags& flags) {
+    const std::string group = "Settings";
+    command.add_option("--durability", flags.durability, "Confirm when on disk, when handed to the system, or at once")
+        ->check(CLI::IsMember({"sync", "async", "memory"}))
+        ->group(group);
+    command.add_option("--lease", flags.lease, "Time a receiver has to settle a message")
+        ->check(duration_check())
+        ->group(group);
+    command.add_option("--max-attempts", flags.max_attempts, "Tries before a message is dead")->group(group);
+    command.add_option("--max-releases", flags.max_releases, "Releases before a message is dead")->group(group);
+    command.add_option("--backoff-first", flags.backoff_first, "Wait before the second try")
+        ->check(duration_check())
+        ->group(group);
+    command.add_option("--backoff-factor", flags.backoff_factor, "Each further wait is so many times longer")
+        ->group(group);
+    command.add_option("--backoff-longest", flags.backoff_longest, "Longest wait between tries")
+        ->check(duration_check())
+        ->group(group);
+    command.add_option("--backoff-jitter", flags.backoff_jitter, "0.1: waits vary by ten percent")->group(group);
+    command.add_option("--max-messages", flags.max_messages, "Most messages, 0: unlimited")
+        ->check(count_check())
+        ->group(group);
+    command.add_option("--max-bytes", flags.max_bytes, "Most bytes, 0: unlimited")->check(size_check())->group(group);
+    command.add_option("--overflow", flags.overflow, "What happens when it is full")
+        ->check(CLI::IsMember({"reject", "drop_oldest"}))
+        ->group(group);
+    command.add_option("--dead-max", flags.dead_max, "Most dead letters kept")->check(count_check())->group(group);
+    command.add_option("--reconnect-grace", flags.reconnect_grace, "Time in which a lost receiver may come back")
+        ->check(duration_check())
+        ->group(group);
+}
+
+v1::QueueSettings to_settings(const QueueSettingFlags& flags) {
+    v1::QueueSettings out;
+    if (flags.durability == "sync") out.set_durability(v1::SYNC);
+    if (flags.durability == "async") out.set_durability(v1::ASYNC);
+    if (flags.durability == "memory") out.set_durability(v1::MEMORY);
+    if (flags.overflow == "reject") out.set_overflow(v1::REJECT_NEW);
+    if (flags.overflow == "drop_oldest") out.set_overflow(v1::DROP_OLDEST);
+    if (!flags.lease.empty()) out.set_lease_ms(ms(flags.lease));
+    if (flags.max_attempts) out.set_max_attempts(*flags.max_attempts);
+    if (flags.max_releases) out.set_max_releases(*flags.max_releases);
+    if (!flags.backoff_first.empty()) out.set_backoff_first_ms(ms(flags.backoff_first));
+    if (flags.backoff_factor) out.set_backoff_factor(*flags.backoff_factor);
+    if (!flags.backoff_longest.empty()) out.set_backoff_longest_ms(ms(flags.backoff_longest));
+    if (flags.backoff_jitter) out.set_backoff_jitter(*flags.backoff_jitter);
+    if (!flags.max_messages.empty()) out.set_max_messages(parse_count(flags.max_messages).value_or(0));
+    if (!flags.max_bytes.empty()) out.set_max_bytes(parse_size(flags.max_bytes).value_or(0));
+    if (!flags.dead_max.empty()) out.set_dead_max(parse_count(flags.dead_max).value_or(0));
+    if (!flags.reconnect_grace.empty()) out.set_reconnect_grace_ms(ms(flags.reconnect_grace));
+    return out;
+}
+
+}  // namespace rockdove::ctl

@@ -1,0 +1,25 @@
+// The settings of a queue as flags of `queue create` and `queue update`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+
+#include "rockdove/v1/admin.pb.h"
+
+namespace rockdove::ctl {
+
+// Filled by CLI11, checked by it; what was not given stays unset, so that the broker's default or present value holds.
+struct QueueSettingFlags {
+    std::string durability, overflow;
+    std::string lease, backoff_first, backoff_longest, reconnect_grace;  // durations
+    std::string max_bytes;                                               // a size
+    std::string max_messages, dead_max;
+    std::optional<std::uint32_t> max_attempts, max_releases;
+    std::optional<double> backoff_factor, backoff_jitter;
+};
+
+void add_setting_flags(CLI::App& command, QueueSettingFlags& flags);
+v1::QueueSettings to_settings(const QueueSettingFlags& flags);
+
+}  // namespace rockdove::ctl

@@ -1,0 +1,272 @@
+// `rockdove receive QUEUE`: prints messages, or runs a command for each. A message is acked after its output was
+// written, or after its command has ended well.
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <thread>
+
+#include "tools/ctl/command_runner.h"
+#include "tools/ctl/commands.h"
+#include "tools/ctl/message_printer.h"
+#include "tools/ctl/receiving.h"
+#include "tools/ctl/text/units.h"
+
+namespace rockdove::ctl {
+namespace {
+
+constexpr std::uint32_t kPrefetch = 1000;
+constexpr std::uint64_t kMostHeld = 65'535;  // credit is bounded by the protocol
+constexpr Millis kPatience{5 * 60'000};
+
+struct Options {
+    std::string queue;
+    std::optional<std::uint64_t> count;
+    bool follow = false;
+    std::string wait, lease, format, exec;
+    std::size_t concurrency = 1;
+    bool release = false;
+    bool quiet = false;
+};
+
+// Nothing given: one message. --follow: no end.
+std::optional<std::uint64_t> most_of(const Options& options) {
+    if (options.count) return options.count;
+    if (options.follow) return std::nullopt;
+    return 1;
+}
+
+std::optional<Millis> wait_of(const Options& options) {
+    if (!options.wait.empty()) return parse_duration(options.wait);
+    if (options.follow) return std::nullopt;
+    return Millis{5000};
+}
+
+std::optional<Failure> check(const Context& context, const Options& options) {
+    if (!options.format.empty() && context.globals.output != "auto") {
+        return usage_failure("--format and -o exclude each other");
+    }
+    if (!options.exec.empty() && (!options.format.empty() || options.release || context.globals.output != "auto")) {
+        return usage_failure("--exec does not go with --format, --release or -o", "let the command print");
+    }
+    if (options.concurrency > 1 && options.exec.empty()) return usage_failure("--concurrency needs --exec");
+    if (options.release && (options.follow || most_of(options).value_or(0) > kMostHeld)) {
+        return usage_failure("--release holds all messages until the end: at most 65,535, and not with --follow",
+                             "rockdove queue peek looks without receiving");
+    }
+    return std::nullopt;
+}
+
+// Acked output: each message is written by one call before its handler returns the ack. The library sends acks in
+// batches, so this costs a write per message and nothing more.
+class Printing {
+public:
+    Printing(Receiving& receiving, MessagePrinter printer) : receiving_(receiving), printer_(std::move(printer)) {}
+
+    void begin() {
+        text_.clear();
+        printer_.begin(text_);
+        flush();
+    }
+    // True: written. Otherwise nothing more will be.
+    bool print(const Job& job) {
+        text_.clear();
+        printer_.append(text_, job);
+        return flush();
+    }
+    void end() {
+        text_.clear();
+        printer_.end(text_);
+        if (!broken_) flush();
+    }
+
+private:
+    bool flush() {
+        if (broken_ || write_all(STDOUT_FILENO, text_)) return !broken_;
+        broken_ = true;
+        if (errno == EPIPE) {
+            receiving_.give_up(Ending::kOutputClosed);
+        } else {
+            receiving_.fail(local_failure(std::string("cannot write to stdout: ") + std::strerror(errno)));
+        }
+        return false;
+    }
+
+    Receiving& receiving_;
+    MessagePrinter printer_;
+    std::string text_;
+    std::atomic<bool> broken_ = false;  // written by a handler, read by the command
+};
+
+Handler printing_handler(Receiving& receiving, Printing& printing) {
+    return [&receiving, &printing](Job& job) -> Outcome {
+        if (!receiving.begin_one()) return Outcome::release();
+        const bool written = printing.print(job);
+        receiving.finish_one(written);
+        return written ? Outcome::ack() : Outcome::release();
+    };
+}
+
+Handler running_handler(Context& context, Receiving& receiving, const std::string& command) {
+    return [&context, &receiving, command](Job& job) -> Outcome {
+        if (!receiving.begin_one()) return Outcome::release();
+        const CommandEnd end = run_for_job(command, job);
+        const Settlement settlement = settlement_of(end, receiving.interrupted());
+        if (!end.error.empty()) context.say("rockdove: " + reason_of(end));
+        receiving.finish_one(settlement == Settlement::kAck);
+        switch (settlement) {
+            case Settlement::kAck:
+                return Outcome::ack();
+            case Settlement::kRelease:
+                return Outcome::release();
+            case Settlement::kReject:
+                return Outcome::reject(reason_of(end));
+            case Settlement::kRetry:
+                break;
+        }
+        return Outcome::retry(reason_of(end));
+    };
+}
+
+WorkerOptions worker_options(const Options& options, std::uint32_t prefetch) {
+    WorkerOptions worker;
+    worker.prefetch(prefetch).concurrency(options.concurrency);
+    if (!options.lease.empty()) worker.lease(parse_duration(options.lease).value_or(Millis{0}));
+    if (!options.exec.empty()) worker.longest(std::chrono::hours{24 * 365});  // a command may take as long as it likes
+    return worker;
+}
+
+// Runs `handler` until the end, and makes sure that everything it returned has reached the broker.
+Ending work(Context& context, const Options& options, Receiving& receiving, Interrupt& interrupt, Handler handler) {
+    const std::uint64_t most = most_of(options).value_or(kPrefetch);
+    const auto prefetch = static_cast<std::uint32_t>(options.exec.empty() ? std::min<std::uint64_t>(most, kPrefetch)
+                                                                          : options.concurrency);
+    Client& client = context.client(kPatience);
+    Worker worker = client.receive(options.queue, std::move(handler), worker_options(options, prefetch));
+    std::thread watcher([&] {
+        try {
+            worker.wait();
+        } catch (const Error& error) {
+            receiving.fail(to_failure(error));
+        }
+    });
+    const Ending ending = receiving.wait_for_end(interrupt);
+    worker.pause();
+    receiving.wait_for_handlers();
+    worker.stop();
+    watcher.join();
+    if (!receiving.failure()) client.close(Millis{30'000});  // else it is asked once more, for a better text
+    return ending;
+}
+
+// --release: prints without acking; everything goes back together, so that no message is seen twice.
+Ending look(Context& context, const Options& options, Receiving& receiving, Interrupt& interrupt, Printing& printing) {
+    const auto most = static_cast<std::uint32_t>(most_of(options).value_or(1));
+    Client& client = context.client(kPatience);
+    Receiver receiver = client.open_receiver(options.queue, worker_options(options, most));
+    std::vector<Job> held;
+    auto last = std::chrono::steady_clock::now();
+    const Millis wait = wait_of(options).value_or(Millis{5000});
+    while (held.size() < most && !interrupt.raised() && std::chrono::steady_clock::now() - last < wait) {
+        std::optional<Job> job = receiver.next(std::min(wait, Millis{50}));
+        if (!job) continue;
+        last = std::chrono::steady_clock::now();
+        held.push_back(std::move(*job));
+        receiving.begin_one();
+        const bool written = printing.print(held.back());
+        receiving.finish_one(written);
+        if (!written) return Ending::kOutputClosed;
+    }
+    if (interrupt.raised()) return Ending::kInterrupted;
+    return held.size() == most ? Ending::kEnough : Ending::kIdle;
+}
+
+int conclude(Context& context, const Options& options, const Receiving& receiving, Ending ending) {
+    if (receiving.failure()) {
+        const Failure& failure = *receiving.failure();
+        const ErrorEntry* entry = find_error(failure.code);
+        const bool unknown = entry != nullptr && entry->name == "not_found";
+        const int exit = context.fail(
+            unknown ? context.about_queue(base::Error(base::ErrorCode::kNotFound, failure.text), options.queue)
+                    : failure);
+        return receiving.good() > 0 ? static_cast<int>(kPartly) : exit;
+    }
+    const std::uint64_t all = receiving.good() + receiving.bad();
+    if (!options.exec.empty() && !options.quiet) {
+        context.say(format_count(receiving.good()) + " done, " + format_count(receiving.bad()) + " not.");
+    }
+    if (ending == Ending::kInterrupted) return kInterrupted;
+    if (ending == Ending::kOutputClosed) return receiving.good() > 0 ? kPartly : kFailed;
+    if (all == 0) {
+        if (!options.quiet) {
+            context.say("No message within " + format_duration(wait_of(options).value_or(Millis{0})) + ".");
+        }
+        return kTimedOut;
+    }
+    if (receiving.bad() > 0) return receiving.good() > 0 ? kPartly : kFailed;
+    if (options.count && all < *options.count && !options.quiet) {
+        context.say(format_count(all) + " of " + format_count(*options.count) + " messages; no more came within " +
+                    format_duration(wait_of(options).value_or(Millis{0})) + ".");
+    }
+    return kOk;
+}
+
+int run(Context& context, const Options& options) {
+    if (const auto failure = check(context, options)) return context.fail(*failure);
+    MessageFormat format(options.format.empty() ? "%b\\n" : options.format);
+    if (!format.ok()) return context.fail(usage_failure("--format: " + format.error()));
+    Interrupt interrupt;  // before the client's threads
+    Receiving receiving(most_of(options), wait_of(options));
+    if (!options.exec.empty()) {
+        const Ending ending =
+            work(context, options, receiving, interrupt, running_handler(context, receiving, options.exec));
+        return conclude(context, options, receiving, ending);
+    }
+    context.client(kPatience);  // no opening bracket before there is a broker
+    Printing printing(receiving, MessagePrinter(context.format(), std::move(format)));
+    printing.begin();
+    Ending ending = Ending::kFailed;
+    try {
+        ending = options.release ? look(context, options, receiving, interrupt, printing)
+                                 : work(context, options, receiving, interrupt, printing_handler(receiving, printing));
+    } catch (const Error& error) {
+        receiving.fail(to_failure(error));
+    }
+    printing.end();
+    return conclude(context, options, receiving, ending);
+}
+
+}  // namespace
+
+void add_receive(CLI::App& root, Context& context) {
+    CLI::App* command =
+        root.add_subcommand("receive", "Receive messages from a queue: print them, or run a command for each");
+    auto options = std::make_shared<Options>();
+    add_queue_argument(*command, options->queue);
+    command->add_option("-n,--count", options->count, "At most so many messages (1, or no end with --follow)")
+        ->check(CLI::PositiveNumber)
+        ->type_name("N");
+    command->add_flag("-f,--follow", options->follow, "Go on until interrupted");
+    command->add_option("--wait", options->wait, "End when no message came for so long (5s, or never with --follow)")
+        ->check(duration_check());
+    command->add_option("--lease", options->lease, "Time to settle a message; renewed while it is worked on")
+        ->check(duration_check());
+    command
+        ->add_option("--format", options->format,
+                     "What to print: %i id, %b body, %s sequence, %a attempt, %k key, %t commit time, %q queue, "
+                     "%h{name} header, %%, \\n \\t \\0")
+        ->type_name("TEXT");
+    command
+        ->add_option("--exec", options->exec, "Run this for each message: 0 acks, 75 releases, 65 rejects, else retry")
+        ->type_name("CMD");
+    command->add_option("--concurrency", options->concurrency, "Commands at a time")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
+        ->type_name("N");
+    command->add_flag("--release", options->release, "Give the messages back instead of acking them");
+    command->add_flag("-q,--quiet", options->quiet, "Do not print remarks");
+    command->callback(
+        [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
+}
+
+}  // namespace rockdove::ctl

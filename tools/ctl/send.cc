@@ -1,0 +1,187 @@
+// `rockdove send QUEUE [BODY]`: one message, or a stream of them, pipelined; ends when all is confirmed.
+#include <chrono>
+
+#include "client/src/call.h"
+#include "tools/ctl/body_source.h"
+#include "tools/ctl/commands.h"
+#include "tools/ctl/sent_count.h"
+#include "tools/ctl/text/units.h"
+
+namespace rockdove::ctl {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+// Long enough for a broker that is killed, started again and recovers a large store.
+constexpr Millis kPatience{5 * 60'000};
+
+struct Options {
+    std::string queue;
+    std::optional<std::string> body;
+    std::string each = "eof";
+    std::vector<std::string> headers;
+    std::string key, dedup_id, content_type, correlation_id, reply_to, delay, ttl, rate;
+    std::optional<int> priority;
+    std::uint64_t count = 1;
+    bool quiet = false;
+};
+
+// A message with everything but its body. Throws Error (kInvalid).
+Message make_message(const Options& options, std::string_view body) {
+    Message message{std::string(body)};
+    for (const std::string& header : options.headers) {
+        const std::size_t colon = header.find(':');
+        const std::size_t value = header.find_first_not_of(' ', colon + 1);
+        message.header(header.substr(0, colon), value == std::string::npos ? "" : header.substr(value));
+    }
+    if (!options.key.empty()) message.key(options.key);
+    if (!options.dedup_id.empty()) message.dedup_id(options.dedup_id);
+    if (!options.content_type.empty()) message.content_type(options.content_type);
+    if (!options.correlation_id.empty()) message.correlation_id(options.correlation_id);
+    if (!options.reply_to.empty()) message.reply_to(options.reply_to);
+    if (options.priority) message.priority(*options.priority);
+    if (!options.delay.empty()) message.delay(parse_duration(options.delay).value_or(Millis{0}));
+    if (!options.ttl.empty()) message.ttl(parse_duration(options.ttl).value_or(Millis{0}));
+    return message;
+}
+
+const char* durability_word(Durability durability) {
+    return durability == Durability::kSync ? "sync" : durability == Durability::kAsync ? "async" : "memory";
+}
+
+Failure with_suggestion(Context& context, Failure failure, const std::string& queue) {
+    const ErrorEntry* entry = find_error(failure.code);
+    if (entry == nullptr || entry->name != "not_found") return failure;
+    return context.about_queue(base::Error(base::ErrorCode::kNotFound, failure.text), queue);
+}
+
+int send_one(Context& context, const Options& options, BodySource& source) {
+    const auto body = source.next();
+    if (!body) return source.failure() ? context.fail(*source.failure()) : static_cast<int>(kInterrupted);
+    try {
+        const Receipt receipt = context.client(kPatience).send(options.queue, make_message(options, *body));
+        if (context.format() == OutputFormat::kAuto) return options.quiet ? 0 : context.print_text(receipt.id + "\n");
+        const Json record = Json{{"queue", options.queue},
+                                 {"id", receipt.id},
+                                 {"sequence", receipt.sequence},
+                                 {"duplicate", receipt.duplicate},
+                                 {"durability", durability_word(receipt.durability)}};
+        return context.print_record(
+            record, {{"id", "ID"}, {"queue", "QUEUE"}, {"sequence", "SEQ", Kind::kCount}, {"duplicate", "DUPLICATE"}},
+            "id");
+    } catch (const Error& error) {
+        return context.fail(with_suggestion(context, to_failure(error), options.queue));
+    }
+}
+
+// Sends until the input ends, a signal comes or a message is refused.
+std::optional<Failure> stream(Context& context, const Options& options, BodySource& source, Interrupt& interrupt,
+                              SentCount& count) {
+    Client& client = context.client(kPatience);
+    const double per_second = parse_rate(options.rate).value_or(0);
+    const auto began = Steady::now();
+    std::uint64_t sent = 0;
+    while (const auto body = source.next()) {
+        for (std::uint64_t i = 0; i < options.count; ++i) {
+            if (per_second > 0) {
+                const auto due = began + std::chrono::duration<double>(static_cast<double>(sent) / per_second);
+                if (interrupt.wait_until(std::chrono::time_point_cast<Steady::duration>(due))) return std::nullopt;
+            }
+            if (count.any_refused() || (sent % 256 == 0 && interrupt.raised())) return std::nullopt;
+            Message message = make_message(options, *body);
+            count.sent();
+            ++sent;
+            send_with_callback(client, options.queue, std::move(message),
+                               [&count](const base::Error* error, const Confirmed* confirmed) {
+                                   if (error != nullptr) return count.refused(to_failure(*error));
+                                   count.confirmed(confirmed->duplicate);
+                               });
+        }
+    }
+    return source.failure();
+}
+
+int report(Context& context, const Options& options, const SentCount& count, double seconds) {
+    const std::uint64_t confirmed = count.total_confirmed();
+    if (context.structured()) {
+        const Json record = Json{{"queue", options.queue},
+                                 {"confirmed", confirmed},
+                                 {"duplicates", count.total_duplicates()},
+                                 {"refused", count.total_refused()},
+                                 {"seconds", seconds}};
+        return context.print_record(record, {}, "queue");
+    }
+    if (options.quiet) return kOk;
+    const double rate = seconds > 0 ? static_cast<double>(confirmed) / seconds : 0;
+    std::string text = format_count(confirmed) + (confirmed == 1 ? " message" : " messages") + " confirmed in " +
+                       format_duration(Millis(static_cast<Millis::rep>(seconds * 1000)));
+    if (confirmed > 1000) text += " (" + format_count(static_cast<std::uint64_t>(rate)) + "/s)";
+    if (count.total_refused() > 0) text += ", " + format_count(count.total_refused()) + " not confirmed";
+    context.say(text + ".");
+    return kOk;
+}
+
+int send_stream(Context& context, const Options& options, BodySource& source, Interrupt& interrupt) {
+    SentCount count;
+    const auto began = Steady::now();
+    std::optional<Failure> failure;
+    try {
+        failure = stream(context, options, source, interrupt, count);
+    } catch (const Error& error) {  // not connected, or a property that can never be sent
+        failure = to_failure(error);
+    }
+    count.wait_for_answers();
+    const double seconds = std::chrono::duration<double>(Steady::now() - began).count();
+    const int reported = report(context, options, count, seconds);
+    if (count.first_failure()) failure = with_suggestion(context, *count.first_failure(), options.queue);
+    if (failure) {
+        const int exit = context.fail(*failure);
+        return count.total_confirmed() > 0 ? static_cast<int>(kPartly) : exit;
+    }
+    return interrupt.raised() ? static_cast<int>(kInterrupted) : reported;
+}
+
+int run(Context& context, const Options& options) {
+    for (const std::string& header : options.headers) {
+        if (header.find(':') == std::string::npos || header.front() == ':') {
+            return context.fail(usage_failure("\"" + header + "\" is not a header", "-H name:value"));
+        }
+    }
+    Interrupt interrupt;  // before the client's threads
+    const Each each = *parse_each(options.each);
+    BodySource source(options.body, each, interrupt);
+    if (source.failure()) return context.fail(*source.failure());
+    const bool one = each == Each::kEof && options.count == 1;
+    return one ? send_one(context, options, source) : send_stream(context, options, source, interrupt);
+}
+
+}  // namespace
+
+void add_send(CLI::App& root, Context& context) {
+    CLI::App* command = root.add_subcommand("send", "Send messages to a queue; ends when the broker has stored them");
+    auto options = std::make_shared<Options>();
+    add_queue_argument(*command, options->queue);
+    command->add_option("body", options->body, "The body, or @FILE; without it stdin is read")
+        ->option_text("[BODY|@FILE]");
+    command->add_option("--each", options->each, "Cut the input into messages: line, json, nul, eof")
+        ->check(CLI::IsMember({"line", "json", "nul", "eof"}))
+        ->type_name("HOW");
+    command->add_option("-H,--header", options->headers, "A header, may be repeated")
+        ->allow_extra_args(false)
+        ->type_name("NAME:VALUE");
+    command->add_option("--key", options->key, "Ordering key");
+    command->add_option("--delay", options->delay, "Deliver so long after it was stored")->check(duration_check());
+    command->add_option("--ttl", options->ttl, "Expires so long after it was stored")->check(duration_check());
+    command->add_option("--dedup-id", options->dedup_id, "Store messages of this id only once");
+    command->add_option("--priority", options->priority, "0 to 9, 9 is the most urgent")->check(CLI::Range(0, 9));
+    command->add_option("--content-type", options->content_type, "Such as application/json");
+    command->add_option("--correlation-id", options->correlation_id, "Ties it to another message");
+    command->add_option("--reply-to", options->reply_to, "Queue that answers should go to");
+    command->add_option("--count", options->count, "Send each body so many times")->check(CLI::PositiveNumber);
+    command->add_option("--rate", options->rate, "At most so many messages per second")->check(rate_check());
+    command->add_flag("-q,--quiet", options->quiet, "Do not print ids and counts");
+    command->callback(
+        [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
+}
+
+}  // namespace rockdove::ctl

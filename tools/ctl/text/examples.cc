@@ -1,0 +1,67 @@
+#include "tools/ctl/text/examples.h"
+
+#include <array>
+
+namespace rockdove::ctl {
+namespace {
+
+constexpr std::array<Example, 7> kExamples = {{
+    {"first", "A first message",
+     R"(rockdoved --dev &                     # a throw-away broker; it prints its URL
+rockdove queue create emails
+rockdove send emails 'hello'
+rockdove receive emails
+)"},
+    {"send", "Sending",
+     R"(rockdove send emails 'hello'                            # one message, prints its id
+rockdove send emails @letter.txt -H to:ada -H lang:en   # a file, with headers
+find /usr/share -type f | rockdove send files --each line
+jq -c '.[]' orders.json | rockdove send orders --each json --content-type application/json
+tail -f app.log | rockdove send logs --each line --rate 500/s --quiet
+)"},
+    {"receive", "Receiving",
+     R"(rockdove receive emails                                 # one message, waits up to 5 s
+rockdove receive emails -n 100 --format '%i\t%b\n'      # at most 100, id and body
+rockdove receive emails --follow -o jsonl | jq -r .body
+rockdove receive emails -n 10 --release                 # look, then give back
+)"},
+    {"exec", "A worker in one line",
+     R"(# The body comes on stdin. Exit 0: done; 75: not my fault, give back; 65: dead letter; else: try again later.
+rockdove receive thumbnails --follow --concurrency 4 --exec ./resize.sh
+rockdove receive mails --follow --exec 'curl -fsS --data-binary @- https://example.org/hook || exit 75'
+# The command sees ROCKDOVE_ID, ROCKDOVE_QUEUE, ROCKDOVE_ATTEMPT, ROCKDOVE_SEQUENCE, ROCKDOVE_KEY.
+)"},
+    {"queues", "Looking after queues",
+     R"(rockdove queue create jobs --lease 2m --max-attempts 3 --max-messages 1000000
+rockdove queue list --sort -ready
+rockdove queue show jobs -o json | jq .ready
+rockdove queue peek jobs -n 5
+rockdove queue pause jobs; rockdove queue resume jobs
+rockdove queue purge jobs --dry-run
+rockdove queue delete jobs --yes --if-exists
+)"},
+    {"disk", "When confirms are slow",
+     R"(rockdove doctor                       # commit p99 is what a confirm waits for
+rockdove stats -o json | jq '{commit_p50_seconds, commit_p99_seconds, disk_free_bytes}'
+# A queue that may lose its last moments at a power cut need not wait for the disk:
+rockdove queue update logs --durability async
+)"},
+    {"offline", "A data directory without its broker",
+     R"(rockdove inspect /var/lib/rockdove              # format, watermark, queues with counts
+rockdove inspect /var/lib/rockdove --verify     # reads every record and checks it
+rockdove recover /var/lib/rockdove --accept-loss  # only after a start was refused with exit code 65
+)"},
+}};
+
+}  // namespace
+
+std::span<const Example> examples() { return kExamples; }
+
+const Example* find_example(std::string_view topic) {
+    for (const Example& example : kExamples) {
+        if (example.topic == topic) return &example;
+    }
+    return nullptr;
+}
+
+}  // namespace rockdove::ctl

@@ -34,6 +34,12 @@ std::string_view message_records(const Payload& payload, std::uint32_t first, st
     return std::string_view(payload.bytes).substr(from, payload.ends[end - 1] - from);
 }
 
+std::uint32_t message_size(std::uint32_t record) {
+    std::uint32_t length_bytes = 1;
+    while (length_bytes < 5 && record - 1 - length_bytes >= 1ULL << (7 * length_bytes)) ++length_bytes;
+    return record - 1 - length_bytes;
+}
+
 std::string_view message_body(const Payload& payload, std::uint32_t index) {
     ByteReader in(message_records(payload, index, index + 1));
     in.u8();

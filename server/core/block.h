@@ -54,6 +54,7 @@ struct Block {
     Lsn lsn;                // visible once this commit holds
     SharedPayload payload;  // null: on disk only
     bool ahead = false;     // its payload counts in the window ahead of the consumers
+    bool damaged = false;   // could not be read; not to be read ahead again
     std::unique_ptr<BlockState> state;
 
     [[nodiscard]] bool gone() const { return done == count; }
@@ -68,6 +69,9 @@ struct Block {
 
 // The record bytes of messages [first, end) in `payload`.
 std::string_view message_records(const Payload& payload, std::uint32_t first, std::uint32_t end);
+
+// Size of the message in a record of `record` bytes (tag, length, message).
+std::uint32_t message_size(std::uint32_t record);
 
 // One message as its publisher encoded it.
 std::string_view message_body(const Payload& payload, std::uint32_t index);

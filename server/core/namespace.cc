@@ -186,6 +186,13 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
             if (answer != nullptr) {
                 count =
                     static_cast<std::uint32_t>(std::min<std::uint64_t>(count, answer->first + answer->count - number));
+                if (answer->queue != queue.id()) {
+                    refuse_part(i, count,
+                                Error(ErrorCode::kConflict,
+                                      "producer_seq " + std::to_string(number) + " was used for another queue before"));
+                    i += count;
+                    continue;
+                }
                 PublishException duplicate;
                 duplicate.first_index = i;
                 duplicate.count = count;

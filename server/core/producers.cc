@@ -17,6 +17,12 @@ const storage::AnswerRange* Producer::find(std::uint64_t sequence, std::uint64_t
     return nullptr;
 }
 
+// Higher than that of every earlier life, also of producers that are forgotten: the broker's clock never goes back.
+std::uint64_t Producers::new_life(std::uint64_t last, TimePoint now) {
+    last_life_ = std::max({last, last_life_, static_cast<std::uint64_t>(to_unix_ms(now))}) + 1;
+    return last_life_;
+}
+
 Result<Producer*> Producers::open(std::string_view id, std::uint64_t epoch, SessionId session, TimePoint now,
                                   bool* persist) {
     *persist = false;
@@ -29,7 +35,7 @@ Result<Producer*> Producers::open(std::string_view id, std::uint64_t epoch, Sess
         }
         auto producer = std::make_unique<Producer>();
         producer->id = id;
-        producer->epoch = epoch == 0 ? 1 : epoch;
+        producer->epoch = epoch == 0 ? new_life(0, now) : epoch;
         producer->last_used = now;
         producer->session = session;
         Producer* raw = producer.get();
@@ -42,7 +48,7 @@ Result<Producer*> Producers::open(std::string_view id, std::uint64_t epoch, Sess
                                              "\"; give each running client an id of its own");
     }
     if (epoch != producer.epoch) {
-        producer.epoch = epoch == 0 ? producer.epoch + 1 : epoch;
+        producer.epoch = epoch == 0 ? new_life(producer.epoch, now) : epoch;
         producer.answers.clear();
         producer.floor = 1;
         mark_dirty(producer);

@@ -44,8 +44,10 @@ public:
     explicit Producers(Shared& shared) : shared_(shared) {}
 
     // A connection introduces itself. epoch 0: a new life, which fences older ones; else it resumes that one. `persist`
-    // is set if the epoch must be on disk before it may be used. Errors: kFenced, kStoreBusy (too many producers).
-    Result<Producer*> open(std::string_view id, std::uint64_t epoch, SessionId session, TimePoint now, bool* persist);
+    // is set if the epoch must be on disk before it may be used. The connection shares the producer: it may be
+    // forgotten while an older connection still knows it. Errors: kFenced, kStoreBusy (too many producers).
+    Result<std::shared_ptr<Producer>> open(std::string_view id, std::uint64_t epoch, SessionId session, TimePoint now,
+                                           bool* persist);
     // The connection ended; `clean`: the client is done for good, so nothing needs to be remembered.
     void close(Producer& producer, SessionId session, bool clean, TimePoint now);
 
@@ -65,10 +67,12 @@ private:
     void mark_dirty(Producer& producer);
     void remove(Producer& producer);
 
+    std::uint64_t new_life();
+
     Shared& shared_;
-    std::map<std::string, std::unique_ptr<Producer>, std::less<>> producers_;
-    std::vector<Producer*> dirty_;
-    std::vector<std::unique_ptr<Producer>> removed_;  // until the next seal: dirty_ may point at them
+    std::map<std::string, std::shared_ptr<Producer>, std::less<>> producers_;
+    std::vector<std::shared_ptr<Producer>> dirty_;
+    std::uint64_t last_life_ = 0;
 };
 
 }  // namespace rockdove::core

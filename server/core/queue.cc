@@ -87,25 +87,29 @@ Appended Queue::append(const Records& records, TimePoint now) {
     std::uint32_t at = records.first;
     while (at < stop) {
         const std::size_t start = records.start_of(at);
-        const std::size_t first_size = records.ends[at] - start;
-        if (first_size > bytes_room) break;
-        if (open_ && blocks_.back().payload->bytes.size() + first_size > kBlockTargetBytes) close_open_block();
+        const std::size_t first_record = records.ends[at] - start;
+        if (message_size(static_cast<std::uint32_t>(first_record)) > bytes_room) break;
+        if (open_ && blocks_.back().payload->bytes.size() + first_record > kBlockTargetBytes) close_open_block();
         Block& block = open_block(Sequence(next_.value + (at - records.first)), result.commit_time_ms);
         Payload& payload = *block.payload;
         const std::size_t offset = payload.bytes.size();
         // As many as fit into the block; at least one, so that a large message is a block of its own.
         std::uint32_t end = at;
-        do {
-            payload.ends.push_back(static_cast<std::uint32_t>(offset + (records.ends[end] - start)));
+        std::uint64_t bytes = 0;
+        while (end < stop) {
+            const std::uint32_t size =
+                message_size(records.ends[end] - static_cast<std::uint32_t>(records.start_of(end)));
+            const std::size_t grown = offset + (records.ends[end] - start);
+            if (bytes + size > bytes_room || (end != at && grown > kBlockTargetBytes)) break;
+            payload.ends.push_back(static_cast<std::uint32_t>(grown));
+            bytes += size;
             ++end;
-        } while (end < stop && records.ends[end] - start <= bytes_room &&
-                 offset + (records.ends[end] - start) <= kBlockTargetBytes);
-        const std::size_t size = records.ends[end - 1] - start;
-        payload.bytes.append(records.bytes.substr(start, size));
-        bytes_room -= size;
+        }
+        payload.bytes.append(records.bytes.substr(start, records.ends[end - 1] - start));
+        bytes_room -= bytes;
         block.count += end - at;
-        block.bytes += static_cast<std::uint32_t>(size);
-        bytes_ += size;
+        block.bytes += static_cast<std::uint32_t>(bytes);
+        bytes_ += bytes;
         at = end;
     }
     result.count = at - records.first;

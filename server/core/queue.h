@@ -165,7 +165,7 @@ private:
     void read_ahead();
     void read_block(const Block& block);
     void start_read(Sequence first, Sequence last, std::size_t max_bytes);
-    void on_read(std::vector<ReadBlock> blocks);
+    void on_read(Sequence wanted, std::vector<ReadBlock> blocks);
     void mark_damaged(Block& block);
 
     // Dispatch (queue_dispatch.cc).
@@ -177,6 +177,7 @@ private:
     [[nodiscard]] std::uint32_t fitting(const Consumer& consumer, const Block& block, std::uint32_t first,
                                         std::uint32_t count) const;
     void bury_dying(TimePoint now);
+    void promote_due(TimePoint now);
 
     // Settling (queue_settle.cc).
     void insert_run(Block& block, Run run);

@@ -22,9 +22,10 @@ void Queue::keep_ahead(Block& block) {
     const std::size_t size = block.payload->bytes.size();
     const bool gap = blocks_.size() >= 2 && !blocks_[blocks_.size() - 2].payload &&
                      !blocks_[blocks_.size() - 2].gone() && blocks_[blocks_.size() - 2].end() > cursor_.value;
-    if (gap || ahead_bytes_ + size > window_limit() || shared_.window.ahead + size > kShardWindowBytes) {
-        // Always keep the very next block: a queue whose consumers keep up never reads.
-        if (gap || cursor_ < block.first) {
+    const std::size_t limit = window_limit();
+    if (gap || ahead_bytes_ + size > limit || shared_.window.ahead + size > kShardWindowBytes) {
+        // Always keep the very next block for those who wait for it: a queue whose consumers keep up never reads.
+        if (gap || cursor_ < block.first || limit == kIdleWindowBytes) {
             block.payload = nullptr;
             return;
         }
@@ -67,8 +68,8 @@ void Queue::start_read(Sequence first, Sequence last, std::size_t max_bytes) {
     request.first = first;
     request.last = last;
     request.max_bytes = max_bytes;
-    shared_.reader.read(request, [shared = &shared_, id = id_](std::vector<ReadBlock> blocks) {
-        if (Queue* queue = shared->find(id)) queue->on_read(std::move(blocks));
+    shared_.reader.read(request, [shared = &shared_, id = id_, first](std::vector<ReadBlock> blocks) {
+        if (Queue* queue = shared->find(id)) queue->on_read(first, std::move(blocks));
     });
 }
 
@@ -79,7 +80,8 @@ void Queue::read_ahead() {
     const std::size_t limit = window_limit();
     if (ahead_bytes_ > limit / 2) return;
     std::size_t index = index_of(cursor_);
-    while (index < blocks_.size() && (blocks_[index].payload || blocks_[index].gone())) ++index;
+    const auto needs_no_read = [](const Block& block) { return block.payload || block.gone() || block.damaged; };
+    while (index < blocks_.size() && needs_no_read(blocks_[index])) ++index;
     if (index == blocks_.size() || !visible(blocks_[index])) return;
     std::size_t last = index;
     std::size_t bytes = blocks_[index].bytes;
@@ -88,8 +90,13 @@ void Queue::read_ahead() {
     start_read(blocks_[index].first, blocks_[last].first, room);
 }
 
-void Queue::on_read(std::vector<ReadBlock> blocks) {
+void Queue::on_read(Sequence wanted, std::vector<ReadBlock> blocks) {
     reading_ = false;
+    if (blocks.empty() || blocks.front().first != wanted) {
+        // Its record is missing altogether.
+        Block* block = find_block(wanted);
+        if (block != nullptr && !block->payload) mark_damaged(*block);
+    }
     for (ReadBlock& read : blocks) {
         Block* block = find_block(read.first);
         if (block == nullptr || block->first != read.first || block->payload) continue;
@@ -110,22 +117,28 @@ void Queue::on_read(std::vector<ReadBlock> blocks) {
 // The block cannot be read: its messages stay on disk for inspection, are counted and never delivered.
 void Queue::mark_damaged(Block& block) {
     BlockState& state = block.touch();
-    std::string seqs;
+    block.damaged = true;
+    std::uint32_t count = 0;
     for (std::uint32_t i = 0; i < block.count; ++i) {
         const Sequence sequence(block.first.value + i);
         if (state.done.test(i)) continue;
-        if (state.held.test(i) && !returned_.contains(sequence)) continue;  // started: its consumer has the body
-        ready_.erase(sequence);
-        dying_.erase(sequence);
-        if (const auto it = returned_.find(sequence); it != returned_.end()) {
-            waiting_.erase({from_unix_ms(it->second.visible_at_ms), sequence});
+        const auto returned = returned_.find(sequence);
+        // Started, its consumer has the body; or counted before.
+        if (state.held.test(i) && returned == returned_.end()) continue;
+        if (returned != returned_.end()) {
+            waiting_.erase({from_unix_ms(returned->second.visible_at_ms), sequence});
+            ready_.erase(sequence);
+            dying_.erase(sequence);
+            returned_.erase(returned);
         }
         state.held.set(i);
-        ++damaged_;
-        ++shared_.counters.damaged;
+        ++count;
     }
+    if (count == 0) return;
+    damaged_ += count;
+    shared_.counters.damaged += count;
     shared_.warn("damaged block: queue=\"" + record_.name + "\" first_seq=" + std::to_string(block.first.value) +
-                 " messages=" + std::to_string(block.count) + ": not delivered, kept on disk for inspection");
+                 " messages=" + std::to_string(count) + ": not delivered, kept on disk for inspection");
 }
 
 // --- choosing ---------------------------------------------------------------------------------------------------
@@ -178,6 +191,7 @@ Consumer* Queue::next_consumer(std::size_t* able) {
 void Queue::dispatch(TimePoint now) {
     if (!durable()) close_open_block();
     bury_dying(now);
+    promote_due(now);  // before anything is chosen (E-5)
     if (record_.paused) return;
     while (!ready_.empty() || cursor_ < next_) {
         const Fresh fresh = next_fresh();
@@ -216,6 +230,11 @@ bool Queue::dispatch_returned(TimePoint now) {
         return false;
     }
     const auto index = static_cast<std::uint32_t>(sequence.value - block->first.value);
+    while (fitting(*consumer, *block, index, 1) == 0) {
+        if (--able == 0) return false;
+        std::size_t ignored = 0;
+        consumer = next_consumer(&ignored);
+    }
     const storage::ReturnedRecord& record = returned_.at(sequence);
     Run run;
     run.lease = record.lease + 1;
@@ -232,12 +251,16 @@ bool Queue::dispatch_returned(TimePoint now) {
 std::uint32_t Queue::fitting(const Consumer& consumer, const Block& block, std::uint32_t first,
                              std::uint32_t count) const {
     if (consumer.credit_bytes == 0) return count;
-    const Payload& payload = *block.payload;
-    const std::size_t from = first == 0 ? storage::kBlockHeaderBytes : payload.ends[first - 1];
     const std::uint64_t room =
         consumer.credit_bytes > consumer.held_bytes ? consumer.credit_bytes - consumer.held_bytes : 0;
+    std::uint64_t bytes = 0;
     std::uint32_t fits = 0;
-    while (fits < count && payload.ends[first + fits] - from <= room) ++fits;
+    while (fits < count) {
+        bytes += message_size(
+            static_cast<std::uint32_t>(message_records(*block.payload, first + fits, first + fits + 1).size()));
+        if (bytes > room) break;
+        ++fits;
+    }
     // A message larger than the whole credit still moves, alone.
     return fits == 0 && consumer.held_messages == 0 ? 1 : fits;
 }
@@ -322,11 +345,15 @@ void Queue::on_time(TimePoint now) {
     end_graces(now);
     expire_leases(now);
     remove_unused_consumers();
+    promote_due(now);
+    touch();
+}
+
+void Queue::promote_due(TimePoint now) {
     while (!waiting_.empty() && waiting_.begin()->first <= now) {
         ready_.insert(waiting_.begin()->second);
         waiting_.erase(waiting_.begin());
     }
-    touch();
 }
 
 void Queue::expire_leases(TimePoint now) {

@@ -190,6 +190,7 @@ void Queue::forget_returned(Sequence sequence) {
 
 Millis Queue::backoff(std::uint32_t attempts) const {
     const QueueSettings& s = record_.settings;
+    if (s.backoff_first == Millis(0)) return Millis(0);  // times infinity it would be no number
     const double grown =
         static_cast<double>(s.backoff_first.count()) * std::pow(s.backoff_factor, std::max(attempts, 1U) - 1);
     const double capped = std::min(grown, static_cast<double>(s.backoff_longest.count()));

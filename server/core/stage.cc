@@ -9,10 +9,11 @@ struct Execute {
     Outlet& outlet;
 
     void operator()(const Confirmation& confirmation) const {
-        if (failure == nullptr) {
-            outlet.confirm(confirmation);
-        } else {
-            outlet.fail(confirmation.session, confirmation.request_id, *failure);
+        if (failure != nullptr) return outlet.fail(confirmation.session, confirmation.request_id, *failure);
+        if (confirmation.request_id != 0) return outlet.confirm(confirmation);
+        // Nobody waits for success; what was refused is told all the same.
+        for (const PublishException& exception : confirmation.exceptions) {
+            if (exception.error) return outlet.fail(confirmation.session, 0, *exception.error);
         }
     }
     void operator()(const Delivery& delivery) const {

@@ -60,7 +60,10 @@ asio::awaitable<void> Session::read_loop() {
     closing_ = true;
     end_core_session(false);
     shard_.request_turn();
-    if (!farewell_ && !outbox_.sending() && outbox_.empty()) shut_down();
+    // Nobody else keeps the session alive until what it has to say is on its way.
+    if (farewell_) co_return;
+    flush();
+    if (!outbox_.sending()) shut_down();
 }
 
 void Session::end_core_session(bool clean) {
@@ -226,7 +229,8 @@ void Session::say_farewell() {
     // Answers to earlier requests may wait for a commit; the end waits behind them.
     ns.when_settled([self = shared_from_this()](const Error*) {
         self->farewell_ = false;
-        if (!self->outbox_.sending() && self->outbox_.empty()) self->shut_down();
+        self->flush();
+        if (!self->outbox_.sending()) self->shut_down();
     });
 }
 

@@ -251,6 +251,8 @@ void Shard::submit() {
     stamp.time_ms = to_unix_ms(now());
     in_flight_ = stage_.take_effects();
     committing_ = true;
+    ++commits_;
+    syncs_ += stage_.writes().sync() ? 1 : 0;
     committer_->submit(stage_.take_writes(), stamp);
     stage_.begin(Lsn(stamp.lsn.value + 1), stage_.epoch());
 }
@@ -399,6 +401,8 @@ ShardSnapshot Shard::snapshot(std::size_t max_queues) const {
         }
     }
     snapshot.store = stats_;
+    snapshot.store.commits = commits_;
+    snapshot.store.syncs = syncs_;
     snapshot.commits = committer_->times();
     snapshot.publish_refusal = refusal_;
     return snapshot;

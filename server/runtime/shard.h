@@ -149,6 +149,8 @@ private:
     std::vector<SessionId> to_flush_;
     std::vector<core::Effect> in_flight_;  // of the commit that is under way
     bool committing_ = false;
+    std::uint64_t commits_ = 0;
+    std::uint64_t syncs_ = 0;
     bool turn_requested_ = false;
     bool failed_ = false;
     bool stopping_ = false;

@@ -5,7 +5,6 @@ forget and come back. Writes a history. Runs until its stdin is closed, then end
 """
 import json
 import random
-import select
 import sys
 import threading
 import time
@@ -152,7 +151,7 @@ class Producer(Client):
             self.counted = now
             if len(self.unconfirmed) < self.WINDOW and self.tokens >= 1:
                 self.send_new()
-                while select.select([self.connection.socket], [], [], 0)[0] and self.answers:
+                while self.answers and self.connection.readable():
                     self.pump(0)
             else:
                 self.pump(0.02)

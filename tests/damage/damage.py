@@ -9,10 +9,12 @@ import random
 import shutil
 import sys
 import tempfile
+import threading
+import time
 
 from broker import Broker, StartError
 from publisher import Publisher, judge
-from rockdove_raw import Connection
+from rockdove_raw import Closed, Connection
 
 EXIT_DAMAGED = 65
 MESSAGES = 1200
@@ -37,12 +39,26 @@ def build(daemon, folder):
             if part == 2:
                 broker.stop()
             else:
+                wait_for_mark(data)
                 broker.kill()
     finally:
         broker.kill()
     if publisher.open or publisher.refused or len(publisher.confirmed) < MESSAGES:
         raise SystemExit("cannot build the directory: %d confirmed" % len(publisher.confirmed))
     return data, publisher
+
+
+def wait_for_mark(data):
+    """Until the watermark, written about once a second, has come to rest. Damage to a log's very last second looks like the
+    torn write of a crash; only the watermark tells them apart."""
+    path = os.path.join(data, "DURABLE")
+    content, since = None, time.monotonic()
+    while time.monotonic() - since < 2.5:
+        with open(path, "rb") as file:
+            now = file.read()
+        if now != content:
+            content, since = now, time.monotonic()
+        threading.Event().wait(0.1)
 
 
 def data_files(folder):
@@ -168,7 +184,16 @@ def outcome(daemon, folder, publisher):
     try:
         with Connection(broker.address) as connection:
             damaged = connection.show_queue("jobs").damaged
-        complaints = judge(broker.address, publisher)
+        try:
+            complaints = judge(broker.address, publisher)
+        except (AssertionError, Closed, OSError) as error:
+            try:  # to stop at the first unreadable file is sound, if it says so
+                code = broker.wait_exit(5)
+            except StartError:
+                code = None
+            sentence = " ".join(str(error).split())[:300]
+            return "starts, and stops when it reads it, code %s: %s" % (code, sentence), (
+                [] if code == EXIT_DAMAGED and "orruption" in sentence else ["it goes on, or ends with another code"])
         if complaints:
             with Connection(broker.address) as connection:
                 damaged = connection.show_queue("jobs").damaged

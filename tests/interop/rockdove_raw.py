@@ -162,10 +162,10 @@ class Connection:
         deadline = time.monotonic() + self.timeout
         while view:
             wait = deadline - time.monotonic()
-            readable, writable, _ = select.select([] if self._ended else [self.socket], [self.socket], [], max(wait, 0))
-            if readable:
+            ready = self._wait(select.POLLOUT | (0 if self._ended else select.POLLIN), max(wait, 0))
+            if ready & select.POLLIN:
                 self._fill()
-            if writable:
+            if ready & ~select.POLLIN:
                 try:
                     view = view[self.socket.send(view):]
                 except BlockingIOError:
@@ -206,7 +206,7 @@ class Connection:
                 continue
             if self.welcome is not None:
                 wait = min(wait, idle)
-            if select.select([self.socket], [], [], wait)[0]:
+            if self._wait(select.POLLIN, wait):
                 self._fill()
             elif time.monotonic() >= deadline:
                 raise Timeout("nothing came")
@@ -244,6 +244,15 @@ class Connection:
             return False
         except Timeout:
             return True
+
+    def readable(self):
+        """True if receive() would not have to wait."""
+        return bool(self._wait(select.POLLIN, 0))
+
+    def _wait(self, events, seconds):
+        poll = select.poll()  # unlike select() it knows no highest descriptor
+        poll.register(self.socket, events)
+        return next((ready for _, ready in poll.poll(seconds * 1000)), 0)
 
     def _fill(self):
         try:

@@ -60,8 +60,10 @@ Failure address_failure(const boost::system::error_code& error, const std::strin
 
 App::App(Config config, ConfigSources sources) : config_(std::move(config)), sources_(std::move(sources)) {}
 
-App::~App() {
-    // Parts log until they are gone. A start that failed half-way leaves a store that is closed as well as it can be.
+App::~App() { tear_down(); }
+
+// Parts log until they are gone. A start that failed half-way leaves a store that is closed as well as it can be.
+void App::tear_down() {
     if (shard_) shard_->stop();
     if (http_) http_->stop();
     listener_.reset();
@@ -195,6 +197,7 @@ std::optional<Failure> App::start_listener() {
     options.max_message_bytes = settings().max_message.value;
     options.heartbeat = settings().heartbeat;
     options.broker_version = ROCKDOVE_VERSION;
+    options.data_dir = data_dir_;
     try {
         try {
             listener_ = std::make_unique<net::Listener>(*shard_, options);
@@ -307,10 +310,12 @@ int App::report(const Failure& failure) {
     const bool log_is_stderr = settings().log_file.empty();
     const bool json = settings().log_format == "json";
     const auto log = spdlog::get("app");
+    const bool plain = !log || !log_is_stderr || !json;
     if (log && (json || !log_is_stderr)) {
         log->critical("cannot start err={} exit={}", field(failure.text), failure.exit_code);
     }
-    if (!log || !log_is_stderr || !json) std::fprintf(stderr, "rockdoved: %s\n", failure.text.c_str());
+    tear_down();  // so that this line is the last
+    if (plain) std::fprintf(stderr, "rockdoved: %s\n", failure.text.c_str());
     return failure.exit_code;
 }
 

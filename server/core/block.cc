@@ -40,6 +40,14 @@ std::uint32_t message_size(std::uint32_t record) {
     return record - 1 - length_bytes;
 }
 
+std::uint64_t message_bytes(const Payload& payload, std::uint32_t first, std::uint32_t end) {
+    std::uint64_t bytes = 0;
+    for (std::uint32_t i = first; i < end; ++i) {
+        bytes += message_size(static_cast<std::uint32_t>(message_records(payload, i, i + 1).size()));
+    }
+    return bytes;
+}
+
 std::string_view message_body(const Payload& payload, std::uint32_t index) {
     ByteReader in(message_records(payload, index, index + 1));
     in.u8();

@@ -70,6 +70,9 @@ struct Block {
 // The record bytes of messages [first, end) in `payload`.
 std::string_view message_records(const Payload& payload, std::uint32_t first, std::uint32_t end);
 
+// Bytes of messages [first, end), without what a record adds to each.
+std::uint64_t message_bytes(const Payload& payload, std::uint32_t first, std::uint32_t end);
+
 // Size of the message in a record of `record` bytes (tag, length, message).
 std::uint32_t message_size(std::uint32_t record);
 

@@ -82,7 +82,7 @@ void Namespace::open_session(SessionId session, std::string_view producer_id, st
         return;
     }
     bool persist = false;
-    Result<Producer*> producer = producers_.open(producer_id, producer_epoch, session, now, &persist);
+    Result<std::shared_ptr<Producer>> producer = producers_.open(producer_id, producer_epoch, session, now, &persist);
     if (!producer) {
         sessions_.erase(session);
         done(producer.error());
@@ -123,18 +123,16 @@ Result<Consumer*> Namespace::find_consumer(SessionId session, std::uint64_t numb
 
 // --- publish ----------------------------------------------------------------------------------------------------
 
-Result<void> Namespace::admit(const PublishRequest& request, Producer* producer) const {
-    if (!refusal_.empty()) {
-        Error error(ErrorCode::kStoreBusy, refusal_);
-        error.retry_after = Millis(1'000);
-        return error;
-    }
+Result<void> Namespace::admit(const PublishRequest& request, const Producer* producer) const {
     if (request.producer_seq == 0) return {};
     if (producer == nullptr) {
         return Error(ErrorCode::kInvalid, "producer_seq needs a producer_id in Hello");
     }
     if (producer->session != request.session) {
         return Error(ErrorCode::kFenced, "a newer connection has taken over producer id \"" + producer->id + "\"");
+    }
+    if (request.producer_seq > UINT64_MAX - request.ends.size()) {
+        return Error(ErrorCode::kInvalid, "producer_seq " + std::to_string(request.producer_seq) + " is too large");
     }
     if (request.producer_seq < producer->floor) {
         return Error(ErrorCode::kInvalid, "producer_seq " + std::to_string(request.producer_seq) +
@@ -146,13 +144,19 @@ Result<void> Namespace::admit(const PublishRequest& request, Producer* producer)
 
 void Namespace::publish(const PublishRequest& request, TimePoint now) {
     const auto session = sessions_.find(request.session);
-    Producer* producer = session == sessions_.end() ? nullptr : session->second.producer;
+    Producer* producer = session == sessions_.end() ? nullptr : session->second.producer.get();
     const auto given = static_cast<std::uint32_t>(request.ends.size());
     const auto refuse = [&](const Error& error) {
         shared_.counters.refused += given;
         shared_.outlet.fail(request.session, request.request_id, error);
     };
     if (Result<void> ok = admit(request, producer); !ok) return refuse(ok.error());
+    std::optional<Error> busy;  // a watermark: refuses what is new; duplicates are answered (SEMANTICS section 3)
+    if (!refusal_.empty()) {
+        busy.emplace(ErrorCode::kStoreBusy, refusal_);
+        busy->retry_after = Millis(1'000);
+        if (find_queue(request.queue) == nullptr) return refuse(*busy);
+    }
     Result<Queue*> found = find_or_create(request.queue, now);
     if (!found) return refuse(found.error());
     Queue& queue = **found;
@@ -176,7 +180,7 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
         confirmation.exceptions.push_back(std::move(refused));
     };
     std::uint64_t duplicates = 0;
-    bool full = false;
+    bool full = busy.has_value();
     for (std::uint32_t i = 0; i < given;) {
         std::uint32_t count = given - i;
         const std::uint64_t number = request.producer_seq + i;
@@ -229,7 +233,7 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
         }
         if (appended.count < count) {
             full = true;
-            refuse_part(i + appended.count, count - appended.count, queue.full_error());
+            refuse_part(i + appended.count, count - appended.count, busy ? *busy : queue.full_error());
         }
         i += count;
     }

@@ -146,7 +146,7 @@ public:
 private:
     struct Session {
         std::map<std::uint64_t, Consumer*> consumers;
-        Producer* producer = nullptr;
+        std::shared_ptr<Producer> producer;
     };
 
     [[nodiscard]] Error not_found(std::string_view queue) const;
@@ -157,7 +157,7 @@ private:
     void put_namespace_record();
     void remove_queue(Queue& queue);
     Result<Consumer*> find_consumer(SessionId session, std::uint64_t number) const;
-    Result<void> admit(const PublishRequest& request, Producer* producer) const;
+    Result<void> admit(const PublishRequest& request, const Producer* producer) const;
     void update_timer(Queue& queue);
     // Calls `done` with `value` when all that is staged now holds, or with why it does not.
     template <class T>

@@ -17,14 +17,15 @@ const storage::AnswerRange* Producer::find(std::uint64_t sequence, std::uint64_t
     return nullptr;
 }
 
-// Higher than that of every earlier life, also of producers that are forgotten: the broker's clock never goes back.
-std::uint64_t Producers::new_life(std::uint64_t last, TimePoint now) {
-    last_life_ = std::max({last, last_life_, static_cast<std::uint64_t>(to_unix_ms(now))}) + 1;
+// Higher than that of every earlier life, also of producers that are forgotten and of lives that never reached the disk:
+// the shard's epoch, which grows with each start, is in the upper half.
+std::uint64_t Producers::new_life(std::uint64_t last) {
+    last_life_ = std::max({last, last_life_, shared_.stage.epoch() << 32}) + 1;
     return last_life_;
 }
 
-Result<Producer*> Producers::open(std::string_view id, std::uint64_t epoch, SessionId session, TimePoint now,
-                                  bool* persist) {
+Result<std::shared_ptr<Producer>> Producers::open(std::string_view id, std::uint64_t epoch, SessionId session,
+                                                  TimePoint now, bool* persist) {
     *persist = false;
     const auto it = producers_.find(id);
     if (it == producers_.end()) {
@@ -33,14 +34,13 @@ Result<Producer*> Producers::open(std::string_view id, std::uint64_t epoch, Sess
                                                     " producers, its limit; close clients properly, or wait until idle "
                                                     "ones are forgotten");
         }
-        auto producer = std::make_unique<Producer>();
+        auto producer = std::make_shared<Producer>();
         producer->id = id;
-        producer->epoch = epoch == 0 ? new_life(0, now) : epoch;
+        producer->epoch = epoch == 0 ? new_life(0) : epoch;
         producer->last_used = now;
         producer->session = session;
-        Producer* raw = producer.get();
-        producers_.emplace(std::string(id), std::move(producer));
-        return raw;
+        producers_.emplace(std::string(id), producer);
+        return producer;
     }
     Producer& producer = *it->second;
     if (epoch != 0 && epoch < producer.epoch) {
@@ -48,7 +48,7 @@ Result<Producer*> Producers::open(std::string_view id, std::uint64_t epoch, Sess
                                              "\"; give each running client an id of its own");
     }
     if (epoch != producer.epoch) {
-        producer.epoch = epoch == 0 ? new_life(producer.epoch, now) : epoch;
+        producer.epoch = epoch == 0 ? new_life(producer.epoch) : epoch;
         producer.answers.clear();
         producer.floor = 1;
         mark_dirty(producer);
@@ -56,7 +56,7 @@ Result<Producer*> Producers::open(std::string_view id, std::uint64_t epoch, Sess
     }
     producer.session = session;
     producer.last_used = now;
-    return &producer;
+    return it->second;
 }
 
 void Producers::close(Producer& producer, SessionId session, bool clean, TimePoint now) {
@@ -69,9 +69,7 @@ void Producers::close(Producer& producer, SessionId session, bool clean, TimePoi
 void Producers::remove(Producer& producer) {
     if (producer.stored) shared_.stage.writes().remove(storage::producer_key(shared_.ns, producer.id));
     producer.stored = false;
-    const auto it = producers_.find(producer.id);
-    removed_.push_back(std::move(it->second));
-    producers_.erase(it);
+    producers_.erase(producers_.find(producer.id));
 }
 
 void Producers::forget(Producer& producer, std::uint64_t oldest_unconfirmed) {
@@ -116,15 +114,14 @@ void Producers::remember(Producer& producer, const storage::AnswerRange& range, 
 void Producers::mark_dirty(Producer& producer) {
     if (producer.dirty) return;
     producer.dirty = true;
-    dirty_.push_back(&producer);
+    dirty_.push_back(producer.shared_from_this());
 }
 
 void Producers::seal() {
-    for (Producer* producer : dirty_) {
+    for (const std::shared_ptr<Producer>& producer : dirty_) {
         producer->dirty = false;
-        const bool gone = std::any_of(removed_.begin(), removed_.end(),
-                                      [&](const auto& removed) { return removed.get() == producer; });
-        if (gone) continue;
+        const auto known = producers_.find(producer->id);
+        if (known == producers_.end() || known->second != producer) continue;  // forgotten in the meantime
         storage::ProducerRecord record;
         record.epoch = producer->epoch;
         record.floor = producer->floor;
@@ -137,7 +134,6 @@ void Producers::seal() {
         producer->stored = true;
     }
     dirty_.clear();
-    removed_.clear();
 }
 
 void Producers::expire(TimePoint now) {
@@ -151,7 +147,7 @@ void Producers::expire(TimePoint now) {
 }
 
 void Producers::load(std::string_view id, const storage::ProducerRecord& record) {
-    auto producer = std::make_unique<Producer>();
+    auto producer = std::make_shared<Producer>();
     producer->id = id;
     producer->epoch = record.epoch;
     producer->floor = record.floor;

@@ -21,7 +21,7 @@
 
 namespace rockdove::core {
 
-struct Producer {
+struct Producer : std::enable_shared_from_this<Producer> {
     std::string id;
     std::uint64_t epoch = 1;
     std::uint64_t floor = 1;  // answers below are forgotten
@@ -67,7 +67,8 @@ private:
     void mark_dirty(Producer& producer);
     void remove(Producer& producer);
 
-    std::uint64_t new_life();
+    // The number of a life newer than `last` and than every other.
+    std::uint64_t new_life(std::uint64_t last);
 
     Shared& shared_;
     std::map<std::string, std::shared_ptr<Producer>, std::less<>> producers_;

@@ -256,8 +256,7 @@ std::uint32_t Queue::fitting(const Consumer& consumer, const Block& block, std::
     std::uint64_t bytes = 0;
     std::uint32_t fits = 0;
     while (fits < count) {
-        bytes += message_size(
-            static_cast<std::uint32_t>(message_records(*block.payload, first + fits, first + fits + 1).size()));
+        bytes += message_bytes(*block.payload, first + fits, first + fits + 1);
         if (bytes > room) break;
         ++fits;
     }
@@ -301,7 +300,7 @@ void Queue::start(Consumer& consumer, Block& block, std::uint32_t first, std::ui
     run.first = first;
     run.count = run.left = end - first;
     run.epoch = shared_.stage.epoch();
-    run.bytes_left = bytes.size();
+    run.bytes_left = message_bytes(*block.payload, first, end);
     run.lease_end = now + consumer.lease;
     run.consumer = &consumer;
     block.touch().held.set(first, end);

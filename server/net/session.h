@@ -46,6 +46,7 @@ public:
     [[nodiscard]] bool has_room(SessionId session) const override;
     void flush() override;
     void close(const Error& why) override;
+    void hang_up() override { stop_reading(); }
     void say_goodbye(const std::string& reason, Millis reconnect_after) override;
     void check_deadlines(Steady::time_point now) override;
 

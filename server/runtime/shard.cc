@@ -196,9 +196,8 @@ asio::awaitable<void> Shard::close_loop(std::string reason, Millis grace, std::f
         wait.expires_after(std::min<std::chrono::steady_clock::duration>(std::chrono::milliseconds(20), grace));
         co_await wait.async_wait(asio::use_awaitable);
     }
-    const Error why(ErrorCode::kClosed, reason);
     for (const auto& [id, weak] : std::unordered_map(sessions_)) {
-        if (const auto session = weak.lock()) session->close(why);
+        if (const auto session = weak.lock()) session->hang_up();
     }
     done();
 }

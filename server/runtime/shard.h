@@ -39,6 +39,7 @@ class SessionPort : public core::Outlet {
 public:
     virtual void flush() = 0;                  // send what has been put into the outbox
     virtual void close(const Error& why) = 0;  // say it, then hang up
+    virtual void hang_up() = 0;                // without a word, once the outbox is empty
     virtual void say_goodbye(const std::string& reason, Millis reconnect_after) = 0;  // GoAway
     virtual void check_deadlines(std::chrono::steady_clock::time_point now) = 0;      // called about once a second
 };

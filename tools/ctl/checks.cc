@@ -67,7 +67,8 @@ Finding check_disk(const v1::Stats& stats) {
             free < kNoDisk    ? Verdict::kCritical
             : free < kLowDisk ? Verdict::kWarning
                               : Verdict::kOk,
-            format_size(stats.disk_free_bytes()) + " (" + percent + ") free under " + stats.data_dir()};
+            format_size(stats.disk_free_bytes()) + " (" + percent + ") free" +
+                (stats.data_dir().empty() ? "" : " under " + stats.data_dir())};
 }
 
 Finding check_commits(const v1::Stats& stats) {

@@ -34,9 +34,17 @@ void add_global_flags(CLI::App& root, Context& context) {
 // Global flags may stand anywhere; a word that happens to be a command's name stays a plain word.
 void let_globals_through(CLI::App& app) {
     for (CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) {
-        sub->fallthrough(sub->get_name() != "__complete");
+        sub->fallthrough();
         let_globals_through(*sub);
     }
+}
+
+// Words that are still being typed are not for CLI11 to judge.
+bool is_completion(const std::vector<std::string>& words) { return words.front() == "__complete"; }
+
+std::vector<std::string> words_to_complete(const std::vector<std::string>& words) {
+    const bool marked = words.size() > 1 && words[1] == "--";
+    return {words.begin() + (marked ? 2 : 1), words.end()};
 }
 
 int run_command(Context& context) {
@@ -78,13 +86,14 @@ int run_command_line(std::vector<std::string> words) {
     CLI::App root;
     build_tree(root, context);
     if (words.empty()) {
-        write_all(2, root.help());
+        write_all(2, help_text(root));
         return kUsage;
     }
+    if (is_completion(words)) return complete(context, root, words_to_complete(words));
     try {
         root.parse(std::vector<std::string>(words.rbegin(), words.rend()));
     } catch (const CLI::CallForHelp&) {
-        return context.print_text(walk(root, words).app->help());
+        return context.print_text(help_text(*walk(root, words).app));
     } catch (const CLI::ParseError& error) {
         return context.fail(explain_parse_error(root, words, error));
     }

@@ -21,10 +21,14 @@ void add_queue_peek(CLI::App& queue, Context& context);
 void add_stats(CLI::App& root, Context& context);
 void add_doctor(CLI::App& root, Context& context);
 void add_version(CLI::App& root, Context& context);
-void add_completion(CLI::App& root, Context& context);  // and the hidden __complete
+void add_completion(CLI::App& root, Context& context);
 void add_examples(CLI::App& root, Context& context);
 void add_errors(CLI::App& root, Context& context);
 void add_help(CLI::App& root, Context& context);
+
+// `rockdove __complete WORD...`, which the completion scripts call and nobody else sees: the words that may stand where
+// the last of `words` is being typed, a line each.
+int complete(Context& context, const CLI::App& root, const std::vector<std::string>& words);
 
 // Parts that commands share.
 void add_list_flags(CLI::App& command, ListFlags& flags);

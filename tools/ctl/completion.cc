@@ -82,9 +82,21 @@ std::vector<std::string> candidates(Context& context, const CLI::App& root, std:
     return {};
 }
 
+int script(Context& context, const std::string& shell) {
+    const char* text = shell == "bash" ? kBash : shell == "zsh" ? kZsh : kFish;
+    if (context.format() == OutputFormat::kAuto) return context.print_text(text);
+    return context.print_record(Json{{"shell", shell}, {"script", text}}, {{"shell", "SHELL"}, {"script", "SCRIPT"}},
+                                "shell");
+}
+
+}  // namespace
+
 int complete(Context& context, const CLI::App& root, const std::vector<std::string>& words) {
     const std::string typed = words.empty() ? "" : words.back();
     std::string out;
+    for (std::size_t i = 0; i + 2 < words.size(); ++i) {
+        if (words[i] == "--url") context.globals.url = words[i + 1];
+    }
     std::vector<std::string> found;
     try {
         if (context.globals.timeout.empty()) context.globals.timeout = "1s";
@@ -98,15 +110,6 @@ int complete(Context& context, const CLI::App& root, const std::vector<std::stri
     return context.print_text(out);
 }
 
-int script(Context& context, const std::string& shell) {
-    const char* text = shell == "bash" ? kBash : shell == "zsh" ? kZsh : kFish;
-    if (context.format() == OutputFormat::kAuto) return context.print_text(text);
-    return context.print_record(Json{{"shell", shell}, {"script", text}}, {{"shell", "SHELL"}, {"script", "SCRIPT"}},
-                                "shell");
-}
-
-}  // namespace
-
 void add_completion(CLI::App& root, Context& context) {
     CLI::App* command = root.add_subcommand("completion", "Print a completion script for a shell");
     auto shell = std::make_shared<std::string>();
@@ -115,14 +118,6 @@ void add_completion(CLI::App& root, Context& context) {
         ->check(CLI::IsMember({"bash", "zsh", "fish"}))
         ->option_text("bash|zsh|fish");
     command->callback([&context, shell] { context.command = [&context, shell] { return script(context, *shell); }; });
-
-    CLI::App* hidden = root.add_subcommand("__complete", "Words for a completion script")->group("");
-    hidden->prefix_command();
-    hidden->callback([&root, &context, hidden] {
-        std::vector<std::string> words = hidden->remaining();
-        if (!words.empty() && words.front() == "--") words.erase(words.begin());
-        context.command = [&root, &context, words] { return complete(context, root, words); };
-    });
 }
 
 }  // namespace rockdove::ctl

@@ -20,7 +20,7 @@ int run(Context& context, const CLI::App& root, const std::vector<std::string>& 
     }
     if (context.format() == OutputFormat::kAuto || context.format() == OutputFormat::kTable ||
         context.format() == OutputFormat::kWide) {
-        return context.print_text(app->help());
+        return context.print_text(help_text(*app));
     }
     return context.print_record(tree_json(*app), {{"name", "NAME"}, {"description", "DESCRIPTION"}}, "name");
 }

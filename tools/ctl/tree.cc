@@ -30,9 +30,8 @@ std::vector<std::string> names_of(const std::vector<CLI::App*>& apps) {
 
 std::vector<CLI::App*> subcommands(const CLI::App& app) {
     std::vector<CLI::App*> out;
-    for (CLI::App* sub : const_cast<CLI::App&>(app).get_subcommands([](CLI::App* candidate) {
-             return !candidate->get_name().empty() && !candidate->get_name().starts_with("__");
-         })) {
+    for (CLI::App* sub : const_cast<CLI::App&>(app).get_subcommands(
+             [](CLI::App* candidate) { return !candidate->get_name().empty(); })) {
         out.push_back(sub);
     }
     return out;
@@ -108,6 +107,10 @@ Failure explain_parse_error(const CLI::App& root, const std::vector<std::string>
         }
     }
     return usage_failure(error.what(), path + " --help");
+}
+
+std::string help_text(const CLI::App& app) {
+    return app.help(app.get_parent() == nullptr ? "" : path_of(*app.get_parent()));
 }
 
 Json tree_json(const CLI::App& app) {

@@ -30,6 +30,9 @@ Walk walk(const CLI::App& root, const std::vector<std::string>& words);
 // What was wrong with a command line that CLI11 refused, in our words.
 Failure explain_parse_error(const CLI::App& root, const std::vector<std::string>& words, const CLI::ParseError& error);
 
+// Help with the command's whole name in its usage line.
+std::string help_text(const CLI::App& app);
+
 // The whole tree: name, description, flags, subcommands.
 Json tree_json(const CLI::App& app);
 

@@ -5,8 +5,11 @@
 
 namespace rockdove::runtime {
 
-ReadThread::ReadThread(storage::MessageStore& store, asio::io_context& shard, std::function<void(const Error&)> failed)
-    : store_(store), shard_(shard), failed_(std::move(failed)), thread_([this] { loop(); }) {}
+ReadThread::ReadThread(storage::MessageStore& store, asio::io_context& shard, std::function<void()> answered,
+                       std::function<void(const Error&)> failed)
+    : store_(store), shard_(shard), answered_(std::move(answered)), failed_(std::move(failed)), thread_([this] {
+          loop();
+      }) {}
 
 ReadThread::~ReadThread() { stop(); }
 
@@ -70,7 +73,10 @@ void ReadThread::read_now(const core::ReadRequest& request, core::ReadDone done)
         asio::post(shard_, [failed = failed_, error = scanned.error()] { failed(error); });
         return;
     }
-    asio::post(shard_, [done = std::move(done), blocks = std::move(blocks)]() mutable { done(std::move(blocks)); });
+    asio::post(shard_, [done = std::move(done), blocks = std::move(blocks), answered = answered_]() mutable {
+        done(std::move(blocks));
+        answered();
+    });
 }
 
 }  // namespace rockdove::runtime

@@ -21,7 +21,9 @@ namespace asio = boost::asio;
 // Errors:  a store that cannot be read is told to `failed`, on the shard's thread; the read is then never answered.
 class ReadThread final : public core::BlockReader {
 public:
-    ReadThread(storage::MessageStore& store, asio::io_context& shard, std::function<void(const Error&)> failed);
+    // `answered` is called on the shard's thread after each answer: the core may have something to dispatch.
+    ReadThread(storage::MessageStore& store, asio::io_context& shard, std::function<void()> answered,
+               std::function<void(const Error&)> failed);
     ~ReadThread() override;  // stop()
 
     void read(const core::ReadRequest& request, core::ReadDone done) override;
@@ -35,6 +37,7 @@ private:
 
     storage::MessageStore& store_;
     asio::io_context& shard_;
+    const std::function<void()> answered_;
     const std::function<void(const Error&)> failed_;
 
     // Shared between the shard's thread and this one, under mutex_.

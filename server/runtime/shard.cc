@@ -85,7 +85,8 @@ Result<void> Shard::recover() {
 
 Result<void> Shard::start() {
     const auto read_failed = [this](const Error& error) { stop_failed(error, error); };
-    reader_ = std::make_unique<ReadThread>(store_, context_, read_failed);
+    reader_ = std::make_unique<ReadThread>(
+        store_, context_, [this] { request_turn(); }, read_failed);
     if (Result<void> ok = recover(); !ok) {
         reader_->stop();
         return ok;

@@ -79,7 +79,8 @@ rocksdb::Options make_options(const RocksdbSetup& setup, rocksdb::Env* env) {
     options.level_compaction_dynamic_level_bytes = true;
     options.target_file_size_base = 32 * kMiB;
     options.max_background_jobs = 2;
-    options.table_properties_collector_factories.push_back(rocksdb::NewCompactOnDeletionCollectorFactory(4096, 1024));
+    options.table_properties_collector_factories.push_back(
+        rocksdb::NewCompactOnDeletionCollectorFactory(2 * kCompactedRemovals, kCompactedRemovals));
     return options;
 }
 

@@ -20,6 +20,9 @@ struct RocksdbSetup {
     std::uint64_t memory_bytes = 0;  // write buffers and block cache together
 };
 
+// A table with this many removals close together is compacted soon.
+inline constexpr std::uint64_t kCompactedRemovals = 512;
+
 // An Env made of this file system and the system's clock and threads. It must outlive the database.
 std::unique_ptr<rocksdb::Env> make_env(const RocksdbSetup& setup);
 

@@ -31,6 +31,7 @@ struct StoreParts {
     bool mark_due = false;  // `mark` is newer than the file
     std::chrono::steady_clock::time_point mark_written;
     rocksdb::WriteBatch batch;
+    std::uint64_t removals = 0;  // since the last flush that was asked for
 
     // Shared: set by the commit thread, read by all.
     std::atomic<bool> usable{true};  // false once closed or stopped
@@ -40,6 +41,8 @@ struct StoreParts {
 
     // Writes `writes` and the next meta record, and keeps `mark` in step. After an error nothing more may be written.
     rocksdb::Status write(const WriteSet& writes, const MetaRecord& next, bool sync);
+    // Removals are small and what they remove is large: without a flush the disk would not get it back for long.
+    rocksdb::Status flush_after(std::uint64_t removals_needed);
     // The same commit in the next epoch; synced, so that the epoch is never used again.
     rocksdb::Status begin_epoch(const MetaRecord& last, const DurableMark& before);
     rocksdb::Status write_mark();

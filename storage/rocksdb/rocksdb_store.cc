@@ -8,6 +8,7 @@
 #include "storage/chain.h"
 #include "storage/keys.h"
 #include "storage/kill_point.h"
+#include "storage/rocksdb/options.h"
 #include "storage/rocksdb/parts.h"
 #include "storage/rocksdb/status.h"
 #include "storage/value.h"
@@ -16,6 +17,9 @@ namespace rockdove::storage {
 namespace {
 
 constexpr std::chrono::seconds kMarkEvery{1};
+// A removed block may have been 256 KiB. When idle, flush early; under load only so that garbage stays bounded.
+constexpr std::uint64_t kIdleRemovals = kCompactedRemovals;
+constexpr std::uint64_t kBusyRemovals = 32 * kCompactedRemovals;
 constexpr std::size_t kKeepBatchBytes = 4 * 1024 * 1024;  // a larger buffer is not kept for the next commit
 
 rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
@@ -62,6 +66,7 @@ rocksdb::Status StoreParts::write(const WriteSet& writes, const MetaRecord& next
     rocksdb::Status status =
         put_sealed(batch, family, meta_key(), next.encode());  // first: recovery looks for it there
     for (const WriteSet::Op& op : writes.ops()) {
+        removals += op.kind == WriteSet::Kind::kPut ? 0 : 1;
         if (status.ok()) status = add(batch, family, op);
     }
     if (!status.ok()) return status;
@@ -85,6 +90,15 @@ rocksdb::Status StoreParts::write(const WriteSet& writes, const MetaRecord& next
         mark_due = true;
     }
     return status;
+}
+
+rocksdb::Status StoreParts::flush_after(std::uint64_t removals_needed) {
+    if (removals < removals_needed) return rocksdb::Status::OK();
+    removals = 0;
+    rocksdb::FlushOptions options;
+    options.wait = false;
+    options.allow_write_stall = true;  // do not wait for a better moment either
+    return database->Flush(options);
 }
 
 rocksdb::Status StoreParts::begin_epoch(const MetaRecord& last, const DurableMark& before) {
@@ -147,6 +161,10 @@ CommitResult RocksdbStore::commit(const WriteSet& writes, const CommitStamp& sta
         parts.usable = false;
         return {CommitOutcome::kUnknown, describe("commit", status)};
     }
+    if (status = parts.flush_after(kBusyRemovals); !status.ok()) {
+        parts.usable = false;
+        return {CommitOutcome::kUnknown, describe("flush", status)};
+    }
     parts.commits.fetch_add(1, std::memory_order_relaxed);
     parts.bytes_written.fetch_add(writes.bytes(), std::memory_order_relaxed);
     if (!writes.sync()) return {CommitOutcome::kDurable, {}};
@@ -169,8 +187,8 @@ CommitResult RocksdbStore::tick() {
         parts.usable = false;
         return refused(parts.database.watcher().background_error());
     }
-    if (!parts.mark_due) return {CommitOutcome::kDurable, {}};
-    const rocksdb::Status status = parts.write_mark();
+    rocksdb::Status status = parts.flush_after(kIdleRemovals);
+    if (status.ok() && parts.mark_due) status = parts.write_mark();
     if (status.ok()) return {CommitOutcome::kDurable, {}};
     parts.usable = false;
     return {CommitOutcome::kUnknown, describe("write DURABLE", status)};

@@ -44,7 +44,9 @@ void SpdlogLogger::Logv(rocksdb::InfoLogLevel level, const char* format, va_list
         if (c == '\0') break;
         if (static_cast<unsigned char>(c) < 0x20) c = ' ';
     }
-    log_->log(as, "rocksdb=\"{}\"", text.data());
+    // Said at every stall of a loaded store; the metric write_stalled tells it better.
+    const bool stall = std::string_view(text.data()).find("writes because we have") != std::string_view::npos;
+    log_->log(stall ? spdlog::level::debug : as, "rocksdb=\"{}\"", text.data());
 }
 
 void SpdlogLogger::LogHeader(const char* format, va_list arguments) {

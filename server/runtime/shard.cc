@@ -114,9 +114,9 @@ void Shard::stop() {
     if (!thread_.joinable()) return;
     asio::post(context_, [this] {
         stopping_ = true;
-        // What is staged is submitted, and its completion ends the thread.
-        if (!committing_) end_turn();
-        if (!committing_) context_.stop();
+        // What is staged is submitted, and its completion ends the thread. After a failure nothing completes any more.
+        if (!failed_ && !committing_) end_turn();
+        if (failed_ || !committing_) context_.stop();
     });
     thread_.join();
     committer_->stop();

@@ -71,7 +71,7 @@ public:
     void end(std::optional<base::Error> error);
     [[nodiscard]] bool attached() const { return attached_; }
     [[nodiscard]] bool holds_anything();
-    [[nodiscard]] std::uint32_t credit();  // what it should know
+    [[nodiscard]] std::uint32_t credit();                     // what it should know
     std::vector<SettleEntry>& backlog() { return backlog_; }  // settles that wait for the connection
     bool detach_wanted = false;
     std::uint32_t credit_told = 0;  // what the broker knows

@@ -89,7 +89,7 @@ void Consumer::on_deliver(std::string_view deliver) {
     }
     for (std::size_t i = 0; i < nexts.size(); ++i) nexts[i](std::move(for_nexts[i]), std::nullopt);
     if (!unwanted.empty()) core_->settle(std::move(unwanted));
-    look_at_ = std::min(look_at_, now + run->lease_time / 3);
+    look_at_ = std::min(look_at_, now + std::min(run->lease_time / 3, settings.longest));
     core_->arm(look_at_);
 }
 
@@ -202,7 +202,10 @@ SteadyTime Consumer::tick(SteadyTime now) {
                 entry.outcome = v1::RETRY;
                 entry.reason = "not done within " + std::to_string(settings.longest.count()) + " ms";
             } else {
-                next = std::min({next, d.lease_end, d.work_end > now ? d.work_end : d.lease_end});
+                next = std::min(next, d.lease_end);
+                // What waits may begin at any time, and then has `longest`.
+                if (d.phase == Phase::kBuffered) next = std::min(next, now + settings.longest);
+                if (d.work_end > now) next = std::min(next, d.work_end);
                 if (d.extending || !attached_) continue;
                 due = due || now >= d.renew_at;
                 // Those nearly due come along, so that one frame serves many.

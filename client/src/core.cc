@@ -112,8 +112,7 @@ void Core::send(std::string_view queue, const Message& message, SendWaiter waite
 void Core::flush() {
     check_may_block("flush()");
     const SteadyTime deadline = std::chrono::steady_clock::now() + config_.operation_timeout;
-    wake();
-    producer_.flush(deadline);
+    producer_.flush(deadline, [this] { wake(); });
 }
 
 base::Result<v1::Frame> Core::call(v1::Frame request_frame, Millis timeout) {
@@ -259,7 +258,7 @@ void Core::close(Millis grace) {
     for (const auto& consumer : consumers) consumer->stop(std::min(left(), consumer->settings.stop_within));
     consumers.clear();
     producer_.refuse(closed_error());
-    producer_.flush(deadline);
+    producer_.flush(deadline, [this] { wake(); });
     on_io([this] { finish(); });
     {
         const std::lock_guard lock(close_mutex_);

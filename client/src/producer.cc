@@ -220,12 +220,15 @@ bool Producer::send(std::string_view queue, const Message& message, SendWaiter w
     return true;
 }
 
-bool Producer::flush(SteadyTime deadline) {
+bool Producer::flush(SteadyTime deadline, const std::function<void()>& wake) {
     std::unique_lock lock(mutex_);
     const std::uint64_t target = next_number_;
     open_.clear();  // what is sent from now on goes into later batches
     last_open_.reset();
     ++flushing_;
+    lock.unlock();
+    wake();
+    lock.lock();
     const bool done = changed_.wait_until(lock, deadline, [&] { return oldest_number_ >= target; });
     --flushing_;
     return done;

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -61,8 +62,9 @@ public:
     // Queues a message; blocks at the pending limit unless `may_block` is false (then kWouldDeadlock is thrown).
     // Returns true if the I/O thread should look (see Core::wake).
     bool send(std::string_view queue, const Message& message, SendWaiter waiter, bool may_block);
-    // Blocks until everything queued before is answered. False: not within the time.
-    bool flush(SteadyTime deadline);
+    // Blocks until everything queued before is answered. False: not within the time. `wake` tells the I/O thread that
+    // lingering is over.
+    bool flush(SteadyTime deadline, const std::function<void()>& wake);
     // From now on every send fails with this.
     void refuse(const base::Error& error);
 

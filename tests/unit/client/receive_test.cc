@@ -46,6 +46,12 @@ struct Session {
     FakeConnection connection;
 
     Session() : client(broker.options()), connection(broker.accept()) { connection.greet(); }
+    void acknowledge_cancel() {
+        v1::Frame ok;
+        ok.set_request_id(connection.read(v1::Frame::kCancelConsumer).request_id());
+        ok.mutable_ok();
+        connection.write(ok);
+    }
     void close() {
         auto closing = std::async(std::launch::async, [&] { client.close(); });
         say_goodbye(connection);
@@ -508,11 +514,7 @@ TEST_CASE("stop() tells the handlers, waits for them, and lets their outcome cou
     CHECK(stopped.wait_for(20ms) == std::future_status::timeout);
     gate.go.release();
     CHECK(session.connection.settled().outcome() == v1::ACK);
-    const v1::Frame cancel = session.connection.read(v1::Frame::kCancelConsumer);
-    v1::Frame ok;
-    ok.set_request_id(cancel.request_id());
-    ok.mutable_ok();
-    session.connection.write(ok);
+    session.acknowledge_cancel();
     stopped.get();
     CHECK(told);
     worker.wait();  // returns at once
@@ -535,11 +537,7 @@ TEST_CASE("stop() does not wait longer than stop_within", "[client][worker]") {
         gate.wait_entered();
         auto stopped = std::async(std::launch::async, [&] { worker.stop(); });
         session.connection.read(v1::Frame::kCredit);
-        const v1::Frame cancel = session.connection.read(v1::Frame::kCancelConsumer);  // gives the job back
-        v1::Frame ok;
-        ok.set_request_id(cancel.request_id());
-        ok.mutable_ok();
-        session.connection.write(ok);
+        session.acknowledge_cancel();  // which gives the job back
         stopped.get();
     }
     gate.go.release();
@@ -563,7 +561,7 @@ TEST_CASE("a worker may be destroyed by its own handler, whose outcome still cou
     session.connection.deliver(consume.consumer(), 1, {"x"});
     CHECK(session.connection.read(v1::Frame::kCredit).credit().credit_messages() == 0);
     CHECK(session.connection.settled().outcome() == v1::ACK);
-    session.connection.read(v1::Frame::kCancelConsumer);
+    session.acknowledge_cancel();
     session.close();
 }
 

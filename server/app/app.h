@@ -51,6 +51,7 @@ private:
     void reload();
     void note_failure(const std::string& text);
     int report(const Failure& failure);
+    void tear_down();
     [[noreturn]] void end_failed();
 
     Config config_;

@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,7 +104,7 @@ void Process::signal(int number) const { ::kill(pid_, number); }
 
 int Process::wait_exit(std::chrono::milliseconds limit) {
     if (!ended_) {
-        const int fd = ::pidfd_open(pid_, 0);
+        const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));  // glibc 2.36 declares it for C only
         if (fd < 0) throw std::runtime_error(std::string("pidfd_open: ") + std::strerror(errno));
         const bool over = poll_in(fd, limit);
         ::close(fd);

@@ -139,7 +139,7 @@ Result<void> Namespace::admit(const PublishRequest& request, const Producer* pro
                                               " is below oldest_unconfirmed " + std::to_string(producer->floor) +
                                               ": its answer is forgotten");
     }
-    return producers_.check_room(*producer);
+    return {};
 }
 
 void Namespace::publish(const PublishRequest& request, TimePoint now) {
@@ -161,8 +161,9 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
     if (!found) return refuse(found.error());
     Queue& queue = **found;
     if (request.producer_seq == 0) producer = nullptr;
-    if (producer != nullptr && request.oldest_unconfirmed != 0) {
+    if (producer != nullptr) {
         producers_.forget(*producer, std::min(request.oldest_unconfirmed, request.producer_seq));
+        if (Result<void> ok = producers_.check_room(*producer); !ok) return refuse(ok.error());
     }
 
     Confirmation confirmation;

@@ -1,0 +1,247 @@
+// The core with everything around it under the test's control: a clock that stands still, a store whose backing
+// survives a restart, a commit that can be held open, reads that wait until they are served, and an outlet that writes
+// down what was said.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/core/namespace.h"
+#include "storage/memory/memory_store.h"
+
+namespace rockdove::test {
+
+using namespace base;
+using core::LeaseRange;
+using core::Outcome;
+using core::QueueInfo;
+
+// One message as its consumer got it.
+struct Received {
+    SessionId session;
+    std::uint64_t consumer = 0;
+    Sequence seq;
+    std::uint32_t lease = 0;
+    std::uint32_t attempt = 0;
+    std::uint64_t epoch = 0;
+    std::int64_t commit_time_ms = 0;
+    Millis lease_time{0};
+    std::string body;
+
+    [[nodiscard]] LeaseRange range() const { return through(*this); }
+    // This one up to `last`, all under the same lease.
+    [[nodiscard]] LeaseRange through(const Received& last) const { return {seq, last.seq, epoch, lease}; }
+};
+
+// What became of a request: one of the three, or nothing yet.
+struct Answered {
+    std::optional<core::Confirmation> confirm;
+    std::optional<core::SettleReply> settled;
+    std::optional<Error> error;
+
+    [[nodiscard]] bool pending() const { return !confirm && !settled && !error; }
+};
+
+struct Closed {
+    SessionId session;
+    std::uint64_t consumer = 0;
+    ErrorCode code;
+};
+
+// Messages as a Publish carries them.
+struct Batch {
+    Batch() = default;
+    std::string records;
+    std::vector<std::uint32_t> ends;
+
+    void add(std::string_view body);
+    // Bytes of the encoded message with such a body: what limits and credit count.
+    static std::size_t message_bytes(std::size_t body_bytes);
+};
+
+struct PublishOptions {
+    std::string queue = "q";
+    SessionId session{1};
+    std::uint64_t producer_seq = 0;
+    std::uint64_t oldest_unconfirmed = 0;
+};
+
+struct ConsumeOptions {
+    std::string queue = "q";
+    SessionId session{1};
+    std::uint64_t number = 1;
+    std::string name = "worker";
+    std::uint32_t credit = 1'000;
+    std::uint64_t credit_bytes = 0;
+    Millis lease{0};
+    std::vector<LeaseRange> held;
+};
+
+struct SettleOptions {
+    SessionId session{1};
+    std::uint64_t consumer = 1;
+    std::string reason;
+    std::optional<Millis> after;
+};
+
+// Runs a namespace as server/runtime/shard.cc does, on the calling thread. Every call ends with a turn: dispatch,
+// commit (unless held), reads (unless deferred), until nothing is left to do.
+class NamespaceFixture : private core::Outlet, private core::BlockReader {
+public:
+    explicit NamespaceFixture(core::NamespaceOptions options = {});
+    ~NamespaceFixture() override;
+
+    core::Namespace& ns() { return *ns_; }
+    [[nodiscard]] TimePoint now() const { return now_; }
+
+    // --- requests ---
+    // The producer's epoch, or why not.
+    Result<std::uint64_t> connect(SessionId session, std::string_view producer = {}, std::uint64_t epoch = 0);
+    void disconnect(SessionId session, bool clean = false);
+    Result<QueueInfo> create(std::string_view queue, const QueueSettings& settings = {}, bool if_not_exists = false);
+    Result<QueueInfo> update(std::string_view queue, const QueueSettings& settings);
+    Result<std::uint64_t> purge(std::string_view queue = "q");
+    Result<std::uint64_t> remove(std::string_view queue = "q", bool if_exists = false, bool if_empty = false);
+    Result<QueueInfo> pause(bool paused, std::string_view queue = "q");
+    Result<core::PeekResult> peek(std::uint64_t from = 1, std::uint32_t limit = 1'000, std::size_t max_bytes = 1 << 20,
+                                  std::string_view queue = "q");
+    Answered publish(const std::vector<std::string>& bodies, const PublishOptions& options = {});
+    Answered publish(const Batch& batch, const PublishOptions& options = {});
+    Result<core::ConsumeGrant> consume(const ConsumeOptions& options = {});
+    Result<void> credit(std::uint32_t messages, std::uint64_t bytes = 0, SessionId session = SessionId(1),
+                        std::uint64_t consumer = 1);
+    Result<std::uint64_t> cancel(SessionId session = SessionId(1), std::uint64_t consumer = 1);
+    Answered settle(Outcome outcome, const std::vector<LeaseRange>& ranges, const SettleOptions& options = {});
+    Answered ack(const Received& message) {
+        return settle(Outcome::kAck, {message.range()}, {message.session, message.consumer, {}, {}});
+    }
+    Answered retry(const Received& message, std::optional<Millis> after = {}) {
+        return settle(Outcome::kRetry, {message.range()}, {message.session, message.consumer, "failed", after});
+    }
+    Answered release(const Received& message, std::optional<Millis> after = {}) {
+        return settle(Outcome::kRelease, {message.range()}, {message.session, message.consumer, {}, after});
+    }
+    Answered reject(const Received& message) {
+        return settle(Outcome::kReject, {message.range()}, {message.session, message.consumer, "bad", {}});
+    }
+    Answered extend(const std::vector<LeaseRange>& ranges, Millis lease = Millis(0), SessionId session = SessionId(1),
+                    std::uint64_t consumer = 1);
+    [[nodiscard]] QueueInfo info(std::string_view queue = "q") const;
+
+    // --- what was said ---
+    // Deliveries since the last call, in order.
+    std::vector<Received> take();
+    // The next delivery; fails the test if there is none.
+    Received next();
+    [[nodiscard]] std::size_t untaken() const { return received_.size(); }
+    std::vector<std::string> take_bodies();
+    [[nodiscard]] const Answered& answer(std::uint64_t request_id) const { return answers_.at(request_id); }
+    [[nodiscard]] bool answered(std::uint64_t request_id) const { return answers_.contains(request_id); }
+    [[nodiscard]] std::uint64_t last_request() const { return last_request_; }
+    std::vector<Closed> take_closed() { return std::exchange(closed_, {}); }
+    [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
+
+    // --- time, disk, process ---
+    // Lets time pass, stopping wherever the namespace wants to be woken.
+    void advance(Millis time);
+    // Lets it pass without waking it: its timer is late.
+    void advance_silently(Millis time) { now_ += time; }
+    void turn();
+
+    // From now on a commit does not end before finish_commit().
+    void hold_commits() { hold_ = true; }
+    [[nodiscard]] bool committing() const { return in_flight_.has_value(); }
+    void finish_commit();
+    void release_commits();
+
+    // From now on reads are not served before serve_read().
+    void defer_reads() { defer_ = true; }
+    [[nodiscard]] std::size_t pending_reads() const { return reads_.size(); }
+    void serve_read();
+    void serve_reads();
+    [[nodiscard]] std::size_t reads() const { return reads_done_; }
+
+    // The process dies and starts again. A commit under way (see hold_commits) holds only if `in_flight_holds`; what
+    // was staged behind it is lost, and so are all sessions.
+    void restart(bool in_flight_holds = false);
+    [[nodiscard]] std::uint64_t epoch() const { return stage_->epoch(); }
+    [[nodiscard]] core::WindowBudget& window() { return window_; }
+    storage::MemoryBacking& backing() { return *backing_; }
+    storage::MessageStore& store() { return *store_; }
+    // Puts or removes a record behind the namespace's back; to be followed by restart().
+    void write(const storage::WriteSet& writes);
+    // The message of a dead letter and its last death.
+    struct DeadLetter {
+        std::string body;
+        storage::DeadRecord record;
+    };
+    std::optional<DeadLetter> dead_letter(Sequence seq, std::string_view queue = "q");
+
+    double random_value = 0.5;   // 0.5: no jitter
+    std::set<SessionId> choked;  // sessions whose outbox is full
+
+private:
+    struct InFlight {
+        storage::WriteSet writes;
+        storage::CommitStamp stamp;
+        std::vector<core::Effect> effects;
+    };
+    struct Read {
+        core::ReadRequest request;
+        core::ReadDone done;
+    };
+
+    void start();
+    bool step();  // one round of a turn; true if there may be more to do
+    void submit();
+    void run(const std::vector<core::Effect>& effects);
+
+    void confirm(const core::Confirmation& confirmation) override;
+    void deliver(const core::Delivery& delivery) override;
+    void settled(const core::SettleReply& reply) override;
+    void fail(SessionId session, std::uint64_t request_id, const Error& error) override;
+    void consumer_closed(SessionId session, std::uint64_t consumer, const Error& error) override;
+    [[nodiscard]] bool has_room(SessionId session) const override { return !choked.contains(session); }
+    void read(const core::ReadRequest& request, core::ReadDone done) override;
+
+    const core::NamespaceOptions options_;
+    std::shared_ptr<storage::MemoryBacking> backing_ = std::make_shared<storage::MemoryBacking>();
+    TimePoint now_ = from_unix_ms(1'700'000'000'000);
+
+    // Of one life of the process.
+    std::unique_ptr<storage::MemoryStore> store_;
+    std::unique_ptr<core::Stage> stage_;
+    core::WindowBudget window_;
+    std::unique_ptr<core::Namespace> ns_;
+    std::optional<InFlight> in_flight_;
+    std::deque<Read> reads_;
+
+    bool hold_ = false;
+    bool defer_ = false;
+    std::size_t reads_done_ = 0;
+    std::uint64_t last_request_ = 0;
+    std::map<std::uint64_t, Answered> answers_;
+    std::deque<Received> received_;
+    std::vector<Closed> closed_;
+    std::vector<std::string> warnings_;
+};
+
+// A namespace with one queue "q" and one session 1.
+class QueueFixture : public NamespaceFixture {
+public:
+    explicit QueueFixture(const QueueSettings& settings = {});
+    // Comes back after restart(): session 1, and consumer "worker" if `held` is given.
+    void reconnect() { (void)connect(SessionId(1)); }
+};
+
+// "m1", "m2", ... "m<count>", from `first`.
+std::vector<std::string> numbered(std::size_t count, std::size_t first = 1);
+
+}  // namespace rockdove::test

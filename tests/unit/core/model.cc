@@ -1,0 +1,479 @@
+#include "model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+namespace rockdove::test {
+
+void expect(bool ok, const std::string& what) {
+    if (!ok) throw Mismatch(what);
+}
+
+namespace {
+
+void expect_equal(const std::string& what, std::uint64_t core, std::uint64_t model) {
+    expect(core == model, what + ": core " + std::to_string(core) + ", model " + std::to_string(model));
+}
+
+Error error(ErrorCode code) { return {code, "model"}; }
+
+}  // namespace
+
+// --- questions --------------------------------------------------------------------------------------------------
+
+std::uint64_t ModelQueue::count(State state) const {
+    std::uint64_t n = 0;
+    for (const ModelMessage& m : messages) n += m.state == state ? 1 : 0;
+    return n;
+}
+
+std::uint64_t ModelQueue::all() const {
+    std::uint64_t n = 0;
+    for (const ModelMessage& m : messages) n += m.counts() ? 1 : 0;
+    return n;
+}
+
+std::uint64_t ModelQueue::bytes() const {
+    std::uint64_t n = 0;
+    for (const ModelMessage& m : messages) n += m.counts() ? m.bytes : 0;
+    return n;
+}
+
+std::uint64_t ModelQueue::held(const std::string& consumer) const {
+    std::uint64_t n = 0;
+    for (const ModelMessage& m : messages) n += m.waits_for(consumer) ? 1 : 0;
+    return n;
+}
+
+std::uint64_t ModelQueue::held_bytes(const std::string& consumer) const {
+    std::uint64_t n = 0;
+    for (const ModelMessage& m : messages) n += m.waits_for(consumer) ? m.bytes : 0;
+    return n;
+}
+
+ModelMessage* ModelQueue::first_ready() {
+    for (ModelMessage& m : messages) {
+        if (m.state == State::kReady) return &m;
+    }
+    return nullptr;
+}
+
+bool ModelQueue::has_credit(const std::string& name, const ModelMessage& message) const {
+    const ModelConsumer& consumer = consumers.at(name);
+    const std::uint64_t holds = held(name);
+    if (consumer.session.value == 0 || holds >= consumer.credit) return false;
+    return consumer.credit_bytes == 0 || holds == 0 || held_bytes(name) + message.bytes <= consumer.credit_bytes;
+}
+
+std::optional<std::pair<std::string, std::string>> Model::find(SessionId session, std::uint64_t number) const {
+    const auto it = sessions.find(session);
+    if (it == sessions.end()) return std::nullopt;
+    const auto consumer = it->second.consumers.find(number);
+    if (consumer == it->second.consumers.end()) return std::nullopt;
+    return consumer->second;
+}
+
+std::string Model::queue_of(const Received& message) const {
+    const auto consumer = find(message.session, message.consumer);
+    expect(consumer.has_value(), "a delivery for a consumer that is not attached");
+    return consumer->first;
+}
+
+// --- transitions ------------------------------------------------------------------------------------------------
+
+void Model::wait(ModelMessage& message, Millis time) {
+    message.state = time == Millis(0) ? State::kReady : State::kWaiting;
+    message.due = now + time;
+    message.consumer.clear();
+}
+
+void Model::die(ModelQueue& queue, ModelMessage& message) {
+    message.state = State::kDead;
+    ++queue.died;
+    evict(queue);
+}
+
+void Model::evict(ModelQueue& queue) {
+    while (queue.count(State::kDead) > queue.settings.dead_max) {
+        for (ModelMessage& m : queue.messages) {
+            if (m.state != State::kDead) continue;
+            m.state = State::kGone;
+            ++queue.evicted;
+            break;
+        }
+    }
+}
+
+void Model::retry(ModelQueue& queue, ModelMessage& message, std::optional<Millis> after) {
+    const QueueSettings& s = queue.settings;
+    if (message.attempts >= s.max_attempts) return die(queue, message);
+    const double grown =
+        static_cast<double>(s.backoff_first.count()) * std::pow(s.backoff_factor, message.attempts - 1);
+    const Millis backoff(static_cast<std::int64_t>(std::min(grown, static_cast<double>(s.backoff_longest.count()))));
+    ++queue.retried;
+    wait(message, after ? std::min(*after, s.max_retry_delay) : backoff);
+}
+
+void Model::release(ModelQueue& queue, ModelMessage& message, std::optional<Millis> after) {
+    --message.attempts;
+    ++message.releases;
+    if (message.releases > queue.settings.max_releases) return die(queue, message);
+    wait(message, std::min(after.value_or(Millis(0)), queue.settings.max_retry_delay));
+}
+
+void Model::lose(ModelQueue& queue, ModelMessage& message) {
+    const bool first = message.losses++ == 0;
+    retry(queue, message, first ? std::optional<Millis>(Millis(0)) : std::nullopt);
+}
+
+void Model::give_back(ModelMessage& message) {
+    --message.attempts;
+    wait(message, Millis(0));
+}
+
+// --- requests ---------------------------------------------------------------------------------------------------
+
+Result<std::vector<Fate>> Model::publish(const std::string& name, SessionId session, std::uint64_t producer_seq,
+                                         const std::vector<std::string>& bodies) {
+    ModelProducer* producer = nullptr;
+    if (producer_seq != 0) {
+        const std::string& id = sessions.at(session).producer;
+        if (id.empty()) return error(ErrorCode::kInvalid);
+        const auto it = producers.find(id);
+        if (it == producers.end() || it->second.session != session) return error(ErrorCode::kFenced);
+        producer = &it->second;
+    }
+    if (!queues.contains(name)) return error(ErrorCode::kNotFound);
+    ModelQueue& queue = queues.at(name);
+    std::vector<Fate> fates;
+    bool full = false;
+    bool any = false;
+    for (std::size_t i = 0; i < bodies.size(); ++i) {
+        Fate fate;
+        const ModelAnswer* answer = nullptr;
+        if (producer != nullptr && producer->answers.contains(producer_seq + i)) {
+            answer = &producer->answers.at(producer_seq + i);
+        }
+        const std::uint64_t size = Batch::message_bytes(bodies[i].size());
+        std::uint64_t max_bytes = queue.settings.max_bytes;
+        if (max_bytes == 0 && !queue.durable()) max_bytes = kMemoryQueueBytes;
+        full = full || (answer == nullptr &&
+                        ((queue.settings.max_messages != 0 && queue.all() >= queue.settings.max_messages) ||
+                         (max_bytes != 0 && queue.bytes() + size > max_bytes)));
+        if (answer != nullptr) {
+            fate.kind = answer->queue == queue.id ? Fate::kDuplicate : Fate::kConflict;
+            fate.seq = answer->seq;
+        } else if (full) {
+            fate.kind = Fate::kFull;
+        } else {
+            ModelMessage message;
+            message.seq = fate.seq = queue.messages.size() + 1;
+            message.body = bodies[i];
+            message.bytes = size;
+            queue.messages.push_back(message);
+            ++queue.accepted;
+            if (producer != nullptr) {
+                producer->answers[producer_seq + i] = ModelAnswer{queue.id, fate.seq, queue.durable()};
+                producer->stored = producer->stored || queue.durable();
+            }
+        }
+        any = any || fate.kind == Fate::kAccepted || fate.kind == Fate::kDuplicate;
+        fates.push_back(fate);
+    }
+    if (!any) return error(fates.front().kind == Fate::kFull ? ErrorCode::kFull : ErrorCode::kConflict);
+    return fates;
+}
+
+Result<std::vector<std::uint64_t>> Model::consume(const ConsumeOptions& request, std::vector<Closed>& closed) {
+    ModelSession& session = sessions.at(request.session);
+    if (session.consumers.contains(request.number)) return error(ErrorCode::kInvalid);
+    if (!queues.contains(request.queue)) return error(ErrorCode::kNotFound);
+    ModelQueue& queue = queues.at(request.queue);
+    ModelConsumer& consumer = queue.consumers[request.name];
+    if (consumer.session.value != 0) {
+        closed.push_back(Closed{consumer.session, consumer.number, ErrorCode::kConflict});
+        sessions.at(consumer.session).consumers.erase(consumer.number);
+    }
+    std::vector<std::uint64_t> kept;
+    for_held(queue, request.name, request.held, [&](ModelMessage& m) { kept.push_back(m.seq); });
+    for (ModelMessage& m : queue.messages) {
+        if (m.waits_for(request.name) && std::find(kept.begin(), kept.end(), m.seq) == kept.end()) lose(queue, m);
+    }
+    consumer.session = request.session;
+    consumer.number = request.number;
+    consumer.credit = request.credit;
+    consumer.credit_bytes = request.credit_bytes;
+    consumer.lease = request.lease == Millis(0) ? queue.settings.lease : request.lease;
+    consumer.grace_end = TimePoint::max();
+    session.consumers[request.number] = {request.queue, request.name};
+    return kept;
+}
+
+Result<void> Model::credit(SessionId session, std::uint64_t number, std::uint32_t messages, std::uint64_t bytes) {
+    const auto found = find(session, number);
+    if (!found) return error(ErrorCode::kNotFound);
+    ModelConsumer& consumer = queues.at(found->first).consumers.at(found->second);
+    consumer.credit = messages;
+    consumer.credit_bytes = bytes;
+    return {};
+}
+
+Result<std::uint64_t> Model::cancel(SessionId session, std::uint64_t number) {
+    const auto found = find(session, number);
+    if (!found) return error(ErrorCode::kNotFound);
+    ModelQueue& queue = queues.at(found->first);
+    const std::uint64_t held = queue.held(found->second);
+    for (ModelMessage& m : queue.messages) {
+        if (m.waits_for(found->second)) give_back(m);
+    }
+    queue.consumers.erase(found->second);
+    sessions.at(session).consumers.erase(number);
+    return held;
+}
+
+// Calls handle for every message of the ranges that the consumer holds; the reply names the others.
+template <class Handle>
+core::SettleReply Model::for_held(ModelQueue& queue, const std::string& consumer, const std::vector<LeaseRange>& ranges,
+                                  Handle&& handle) {
+    core::SettleReply reply;
+    for (const LeaseRange& range : ranges) {
+        bool open = false;
+        for (std::uint64_t seq = range.first.value; seq <= range.last.value; ++seq) {
+            ModelMessage* m = seq <= queue.messages.size() ? &queue.messages[seq - 1] : nullptr;
+            if (m != nullptr && m->waits_for(consumer) && m->lease == range.lease && m->epoch == range.epoch) {
+                handle(*m);
+                ++reply.count;
+                open = false;
+            } else if (open) {
+                reply.stale.back().last = Sequence(seq);
+            } else {
+                reply.stale.push_back(LeaseRange{Sequence(seq), Sequence(seq), range.epoch, range.lease});
+                open = true;
+            }
+        }
+    }
+    return reply;
+}
+
+Result<core::SettleReply> Model::settle(SessionId session, std::uint64_t number, Outcome outcome,
+                                        const std::vector<LeaseRange>& ranges, std::optional<Millis> after) {
+    const auto found = find(session, number);
+    if (!found) return error(ErrorCode::kNotFound);
+    ModelQueue& queue = queues.at(found->first);
+    return for_held(queue, found->second, ranges, [&](ModelMessage& m) {
+        if (outcome == Outcome::kAck) {
+            m.state = State::kGone;
+            ++queue.acked;
+        } else if (outcome == Outcome::kRetry) {
+            retry(queue, m, after);
+        } else if (outcome == Outcome::kRelease) {
+            release(queue, m, after);
+        } else {
+            die(queue, m);
+        }
+    });
+}
+
+Result<core::SettleReply> Model::extend(SessionId session, std::uint64_t number, const std::vector<LeaseRange>& ranges,
+                                        Millis lease) {
+    const auto found = find(session, number);
+    if (!found) return error(ErrorCode::kNotFound);
+    ModelQueue& queue = queues.at(found->first);
+    const Millis time = lease == Millis(0) ? queue.consumers.at(found->second).lease : lease;
+    return for_held(queue, found->second, ranges, [&](ModelMessage& m) { m.due = now + time; });
+}
+
+std::uint64_t Model::purge(const std::string& name) {
+    std::uint64_t n = 0;
+    for (ModelMessage& m : queues.at(name).messages) {
+        if (m.state != State::kReady && m.state != State::kWaiting) continue;
+        m.state = State::kGone;
+        ++n;
+    }
+    return n;
+}
+
+std::uint64_t Model::remove(const std::string& name, std::vector<Closed>& closed) {
+    const ModelQueue& queue = queues.at(name);
+    for (const auto& [consumer_name, consumer] : queue.consumers) {
+        if (consumer.session.value == 0) continue;
+        closed.push_back(Closed{consumer.session, consumer.number, ErrorCode::kNotFound});
+        sessions.at(consumer.session).consumers.erase(consumer.number);
+    }
+    const std::uint64_t n = queue.all();
+    queues.erase(name);
+    return n;
+}
+
+void Model::disconnect(SessionId id, bool clean) {
+    const ModelSession session = sessions.at(id);
+    for (const auto& [number, at] : session.consumers) {
+        if (clean) {
+            (void)cancel(id, number);
+            continue;
+        }
+        ModelQueue& queue = queues.at(at.first);
+        ModelConsumer& consumer = queue.consumers.at(at.second);
+        consumer.session = SessionId(0);
+        consumer.grace_end = now + queue.settings.reconnect_grace;
+    }
+    const auto producer = producers.find(session.producer);
+    if (producer != producers.end() && producer->second.session == id) {
+        producer->second.session = SessionId(0);
+        if (clean) producers.erase(producer);
+    }
+    sessions.erase(id);
+}
+
+void Model::update(const std::string& name, const QueueSettings& settings) {
+    queues.at(name).settings = settings;
+    evict(queues.at(name));
+}
+
+// --- time and restart -------------------------------------------------------------------------------------------
+
+TimePoint Model::next_event() const {
+    TimePoint next = TimePoint::max();
+    for (const auto& [name, queue] : queues) {
+        for (const ModelMessage& m : queue.messages) {
+            if (m.state == State::kStarted || m.state == State::kWaiting) next = std::min(next, m.due);
+        }
+        for (const auto& [consumer_name, consumer] : queue.consumers) {
+            if (consumer.session.value == 0) next = std::min(next, consumer.grace_end);
+        }
+    }
+    return next;
+}
+
+void Model::on_time() {
+    for (auto& [name, queue] : queues) {
+        for (auto& [consumer_name, consumer] : queue.consumers) {
+            if (consumer.session.value != 0 || consumer.grace_end > now) continue;
+            consumer.grace_end = TimePoint::max();
+            for (ModelMessage& m : queue.messages) {
+                if (m.waits_for(consumer_name)) lose(queue, m);
+            }
+        }
+        for (ModelMessage& m : queue.messages) {
+            if (m.state == State::kStarted && m.due <= now) retry(queue, m, std::nullopt);
+        }
+        for (ModelMessage& m : queue.messages) {
+            if (m.state == State::kWaiting && m.due <= now) m.state = State::kReady;
+        }
+    }
+}
+
+void Model::restart(std::uint64_t new_epoch) {
+    epoch = new_epoch;
+    sessions.clear();
+    for (auto& [name, queue] : queues) {
+        if (!queue.durable()) queue.messages.clear();
+        queue.accepted = queue.delivered = queue.acked = queue.retried = queue.died = queue.evicted = 0;
+        for (auto& [consumer_name, consumer] : queue.consumers) {
+            consumer.session = SessionId(0);
+            consumer.grace_end = TimePoint::max();
+        }
+    }
+    for (auto& [id, producer] : producers) {
+        producer.session = SessionId(0);
+        std::erase_if(producer.answers, [](const auto& entry) { return !entry.second.durable; });
+    }
+}
+
+// --- checks -----------------------------------------------------------------------------------------------------
+
+void Model::delivered(const std::string& name, const Received& got) {
+    const std::string what = "delivery of " + name + "/" + std::to_string(got.seq.value) + ": ";
+    ModelQueue& queue = queues.at(name);
+    const std::string consumer = find(got.session, got.consumer)->second;
+    expect(!queue.paused, what + "the queue is paused");
+    ModelMessage* m = queue.first_ready();
+    expect(m != nullptr, what + "nothing is ready");
+    expect_equal(what + "order", got.seq.value, m->seq);
+    expect(queue.has_credit(consumer, *m), what + consumer + " has no credit for it");
+    expect(got.body == m->body, what + "body");
+    expect_equal(what + "attempt", got.attempt, m->attempts + 1);
+    expect_equal(what + "lease", got.lease, m->lease + 1);
+    expect_equal(what + "epoch", got.epoch, epoch);
+    const Millis lease = queue.consumers.at(consumer).lease;
+    expect(got.lease_time == lease, what + "lease time");
+    m->state = State::kStarted;
+    ++m->attempts;
+    ++m->lease;
+    m->epoch = epoch;
+    m->due = now + lease;
+    m->consumer = consumer;
+    ++queue.delivered;
+}
+
+void Model::check_nothing_left_to_deliver() {
+    for (auto& [name, queue] : queues) {
+        const ModelMessage* m = queue.paused ? nullptr : queue.first_ready();
+        if (m == nullptr) continue;
+        for (const auto& [consumer, unused] : queue.consumers) {
+            expect(!queue.has_credit(consumer, *m),
+                   name + "/" + std::to_string(m->seq) + " is ready, and " + consumer + " has credit for it");
+        }
+    }
+}
+
+void Model::check_info(const std::string& name, const QueueInfo& info, bool exact_bytes) const {
+    const ModelQueue& queue = queues.at(name);
+    expect_equal(name + ".ready", info.ready, queue.count(State::kReady));
+    expect_equal(name + ".started", info.started, queue.count(State::kStarted));
+    expect_equal(name + ".waiting", info.waiting, queue.count(State::kWaiting));
+    expect_equal(name + ".dead", info.dead, queue.count(State::kDead));
+    expect_equal(name + ".next_seq", info.next_seq, queue.messages.size() + 1);
+    expect_equal(name + ".paused", info.paused ? 1 : 0, queue.paused ? 1 : 0);
+    std::uint64_t attached = 0;
+    for (const auto& [consumer, state] : queue.consumers) attached += state.session.value != 0 ? 1 : 0;
+    expect_equal(name + ".consumers", info.consumers, attached);
+    expect_equal(name + ".accepted", info.accepted, queue.accepted);
+    expect_equal(name + ".delivered", info.delivered, queue.delivered);
+    expect_equal(name + ".acked", info.acked, queue.acked);
+    expect_equal(name + ".retried", info.retried, queue.retried);
+    expect_equal(name + ".died", info.died, queue.died);
+    expect_equal(name + ".dead_evicted", info.dead_evicted, queue.evicted);
+    if (exact_bytes) expect_equal(name + ".bytes", info.bytes, queue.bytes());
+    expect((info.bytes == 0) == (queue.all() == 0), name + ".bytes is " + std::to_string(info.bytes));
+    expect((info.oldest_commit_time_ms == 0) == (queue.all() == 0), name + ".oldest_commit_time_ms");
+}
+
+void Model::check_peek(const std::string& name, const core::PeekResult& result) const {
+    const ModelQueue& queue = queues.at(name);
+    std::size_t at = 0;
+    for (const ModelMessage& m : queue.messages) {
+        if (!m.counts()) continue;
+        const std::string what = "peek of " + name + "/" + std::to_string(m.seq) + ": ";
+        expect(at < result.items.size(), what + "missing");
+        const core::PeekItem& item = result.items[at++];
+        expect_equal(what + "order", item.sequence.value, m.seq);
+        const core::PeekState state = m.state == State::kReady     ? core::PeekState::kReady
+                                      : m.state == State::kStarted ? core::PeekState::kStarted
+                                                                   : core::PeekState::kWaiting;
+        expect_equal(what + "state", static_cast<std::uint64_t>(item.state), static_cast<std::uint64_t>(state));
+        expect_equal(what + "attempts", item.attempts, m.attempts);
+        expect(item.consumer == (m.state == State::kStarted ? m.consumer : std::string()), what + "consumer");
+        expect(item.visible_at_ms == (m.state == State::kReady ? 0 : to_unix_ms(m.due)), what + "visible_at");
+    }
+    expect_equal("peek of " + name, result.items.size(), at);
+}
+
+void Model::adopt_started(const std::string& name, const core::PeekResult& result) {
+    ModelQueue& queue = queues.at(name);
+    for (const core::PeekItem& item : result.items) {
+        expect(item.sequence.value <= queue.messages.size(), name + ": a message out of nowhere");
+        ModelMessage& m = queue.messages[item.sequence.value - 1];
+        if (item.state != core::PeekState::kStarted || m.state != State::kReady) continue;
+        expect(queue.consumers.contains(item.consumer), name + ": started by nobody");
+        m.state = State::kStarted;
+        ++m.attempts;
+        ++m.lease;
+        m.epoch = epoch - 1;
+        m.due = from_unix_ms(item.visible_at_ms);
+        m.consumer = item.consumer;
+    }
+}
+
+}  // namespace rockdove::test

@@ -1,0 +1,146 @@
+// What a namespace must do, written for obviousness: every message is one entry with its state, every question a loop
+// over all of them. The random test compares it with the core after each step.
+//
+// Where several consumers may get a message, the model is told who did and checks that it was allowed.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tests/support/core_fixture.h"
+
+namespace rockdove::test {
+
+// Thrown when core and model disagree.
+struct Mismatch : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+void expect(bool ok, const std::string& what);
+
+enum class State { kReady, kStarted, kWaiting, kDead, kGone };
+
+struct ModelMessage {
+    std::uint64_t seq = 0;
+    std::string body;
+    std::uint64_t bytes = 0;
+    State state = State::kReady;
+    std::uint32_t attempts = 0;
+    std::uint32_t lease = 0;
+    std::uint32_t releases = 0;
+    std::uint32_t losses = 0;
+    std::uint64_t epoch = 0;
+    TimePoint due;  // waiting: ready then; started: the lease ends then
+    std::string consumer;
+
+    [[nodiscard]] bool waits_for(const std::string& name) const { return state == State::kStarted && consumer == name; }
+    [[nodiscard]] bool counts() const { return state != State::kDead && state != State::kGone; }
+};
+
+struct ModelConsumer {
+    SessionId session;  // 0: detached
+    std::uint64_t number = 0;
+    std::uint32_t credit = 0;
+    std::uint64_t credit_bytes = 0;
+    Millis lease{0};
+    TimePoint grace_end = TimePoint::max();
+};
+
+struct ModelQueue {
+    QueueId id;
+    QueueSettings settings;
+    bool paused = false;
+    std::vector<ModelMessage> messages;  // seq - 1
+    std::map<std::string, ModelConsumer> consumers;
+    std::uint64_t accepted = 0, delivered = 0, acked = 0, retried = 0, died = 0, evicted = 0;  // since the start
+
+    [[nodiscard]] bool durable() const { return settings.durability != Durability::kMemory; }
+    [[nodiscard]] std::uint64_t count(State state) const;
+    [[nodiscard]] std::uint64_t all() const;  // what max_messages counts
+    [[nodiscard]] std::uint64_t bytes() const;
+    [[nodiscard]] std::uint64_t held(const std::string& consumer) const;
+    [[nodiscard]] std::uint64_t held_bytes(const std::string& consumer) const;
+    [[nodiscard]] ModelMessage* first_ready();
+    [[nodiscard]] bool has_credit(const std::string& consumer, const ModelMessage& message) const;
+};
+
+struct ModelAnswer {
+    QueueId queue;
+    std::uint64_t seq = 0;
+    bool durable = true;
+};
+
+struct ModelProducer {
+    std::uint64_t life = 0;
+    SessionId session;
+    bool stored = false;
+    std::map<std::uint64_t, ModelAnswer> answers;
+};
+
+struct ModelSession {
+    std::string producer;
+    std::map<std::uint64_t, std::pair<std::string, std::string>> consumers;  // number: queue, name
+};
+
+struct Fate {
+    enum Kind { kAccepted, kDuplicate, kFull, kConflict } kind = kAccepted;
+    std::uint64_t seq = 0;
+};
+
+class Model {
+public:
+    TimePoint now;
+    std::uint64_t epoch = 0;
+    std::map<std::string, ModelQueue> queues;
+    std::map<std::string, ModelProducer> producers;
+    std::map<SessionId, ModelSession> sessions;
+
+    // --- requests; what they return is the answer expected ---
+    Result<std::vector<Fate>> publish(const std::string& queue, SessionId session, std::uint64_t producer_seq,
+                                      const std::vector<std::string>& bodies);
+    // Sequences still held.
+    Result<std::vector<std::uint64_t>> consume(const ConsumeOptions& request, std::vector<Closed>& closed);
+    Result<void> credit(SessionId session, std::uint64_t number, std::uint32_t messages, std::uint64_t bytes);
+    Result<std::uint64_t> cancel(SessionId session, std::uint64_t number);
+    Result<core::SettleReply> settle(SessionId session, std::uint64_t number, Outcome outcome,
+                                     const std::vector<LeaseRange>& ranges, std::optional<Millis> after);
+    Result<core::SettleReply> extend(SessionId session, std::uint64_t number, const std::vector<LeaseRange>& ranges,
+                                     Millis lease);
+    std::uint64_t purge(const std::string& queue);
+    std::uint64_t remove(const std::string& queue, std::vector<Closed>& closed);
+    void disconnect(SessionId session, bool clean);
+    void update(const std::string& queue, const QueueSettings& settings);
+
+    // --- time and restart ---
+    [[nodiscard]] TimePoint next_event() const;
+    void on_time();
+    void restart(std::uint64_t new_epoch);
+
+    // --- checks against the core ---
+    void delivered(const std::string& queue, const Received& message);
+    void check_nothing_left_to_deliver();
+    void check_info(const std::string& name, const QueueInfo& info, bool exact_bytes) const;
+    void check_peek(const std::string& name, const core::PeekResult& result) const;
+    // After a crash whose last commit held: what was started in it and never told to a client.
+    void adopt_started(const std::string& name, const core::PeekResult& result);
+    // Which queue a delivery is of.
+    [[nodiscard]] std::string queue_of(const Received& message) const;
+
+private:
+    template <class Handle>
+    core::SettleReply for_held(ModelQueue& queue, const std::string& consumer, const std::vector<LeaseRange>& ranges,
+                               Handle&& handle);
+    std::optional<std::pair<std::string, std::string>> find(SessionId session, std::uint64_t number) const;
+    void retry(ModelQueue& queue, ModelMessage& message, std::optional<Millis> after);
+    void release(ModelQueue& queue, ModelMessage& message, std::optional<Millis> after);
+    void lose(ModelQueue& queue, ModelMessage& message);
+    void give_back(ModelMessage& message);
+    void wait(ModelMessage& message, Millis time);
+    void die(ModelQueue& queue, ModelMessage& message);
+    void evict(ModelQueue& queue);
+};
+
+}  // namespace rockdove::test

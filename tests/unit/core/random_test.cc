@@ -1,0 +1,629 @@
+// Thousands of random operations on the core and on the model (model.h), compared after each.
+//
+// RD_RANDOM_SEEDS=20000 runs more seeds, RD_RANDOM_SEED=17 only that one, with its operations printed.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <random>
+#include <sstream>
+
+#include "model.h"
+#include "storage/keys.h"
+
+namespace rockdove::test {
+namespace {
+
+constexpr int kSteps = 150;
+
+class RandomRun {
+public:
+    explicit RandomRun(std::uint64_t seed) : random_(seed) {
+        core_ = std::make_unique<NamespaceFixture>();
+        model_.now = core_->now();
+        model_.epoch = core_->epoch();
+        uniform_ = chance(70);
+        body_bytes_ = pick(1, 200);
+        create("a", Durability::kSync);
+        create("b", chance(30) ? Durability::kMemory : Durability::kAsync);
+    }
+
+    void run() {
+        for (int i = 0; i < kSteps; ++i) {
+            step();
+            check();
+        }
+        drain();
+    }
+
+    [[nodiscard]] std::string log() const { return log_.str(); }
+
+private:
+    // --- dice ---
+    std::uint64_t pick(std::uint64_t low, std::uint64_t high) {
+        return std::uniform_int_distribution<std::uint64_t>(low, high)(random_);
+    }
+    bool chance(int percent) { return pick(1, 100) <= static_cast<std::uint64_t>(percent); }
+    template <class Container>
+    const auto& any(const Container& from) {
+        auto it = from.begin();
+        std::advance(it, static_cast<std::ptrdiff_t>(pick(0, from.size() - 1)));
+        return *it;
+    }
+    std::string any_queue() { return chance(97) ? (chance(60) ? "a" : "b") : "nowhere"; }
+
+    std::ostream& say() { return log_ << "  t=" << to_unix_ms(model_.now) % 1'000'000'000 << " "; }
+
+    QueueSettings settings(Durability durability) {
+        QueueSettings s;
+        s.durability = durability;
+        s.lease = Millis(pick(100, 5'000));
+        s.max_attempts = static_cast<std::uint32_t>(pick(1, 5));
+        s.max_releases = static_cast<std::uint32_t>(pick(0, 4));
+        s.backoff_first = Millis(chance(20) ? 0 : pick(1, 1'000));
+        s.backoff_longest = s.backoff_first + Millis(pick(0, 3'000));
+        s.max_retry_delay = Millis(pick(100, 5'000));
+        s.dead_max = pick(1, 8);
+        s.reconnect_grace = Millis(pick(0, 3'000));
+        if (chance(40)) s.max_messages = pick(1, 30);
+        if (uniform_ && chance(30)) s.max_bytes = pick(1, 30) * Batch::message_bytes(body_bytes_);
+        return s;
+    }
+
+    void create(const std::string& name, Durability durability) {
+        ModelQueue queue;
+        queue.settings = settings(durability);
+        const Result<QueueInfo> created = core_->create(name, queue.settings);
+        expect(created.has_value(), "create " + name);
+        queue.id = created->id;
+        say() << "create " << name << "\n";
+        model_.queues.emplace(name, std::move(queue));
+    }
+
+    // --- steps ---
+    void step() {
+        if (model_.sessions.size() < 3 && (model_.sessions.empty() || chance(15))) return connect();
+        const std::uint64_t dice = pick(1, 100);
+        if (dice <= 22) return publish();
+        if (dice <= 34) return consume();
+        if (dice <= 62) return settle();
+        if (dice <= 67) return extend();
+        if (dice <= 82) return advance();
+        if (dice <= 85) return credit();
+        if (dice <= 87) return cancel();
+        if (dice <= 90) return disconnect();
+        if (dice <= 91) return purge();
+        if (dice <= 93) return pause();
+        if (dice <= 94) return update();
+        if (dice <= 95) return recreate();
+        if (dice <= 97) return held_commits();
+        if (dice <= 98) return crash_in_commit();
+        restart();
+    }
+
+    void connect() {
+        SessionId session;
+        for (std::uint64_t id = 1; session.value == 0; ++id) {
+            if (!model_.sessions.contains(SessionId(id))) session = SessionId(id);
+        }
+        const std::string id = chance(70) ? (chance(50) ? "p" : "r") : "";
+        ModelSession opened;
+        opened.producer = id;
+        if (id.empty()) {
+            say() << "connect " << session.value << "\n";
+            expect(*core_->connect(session) == 0, "connect");
+            model_.sessions[session] = opened;
+            return;
+        }
+        ModelProducer& producer = model_.producers[id];
+        const int kind = producer.life == 0 ? 0 : static_cast<int>(pick(0, 2));
+        if (kind == 2 && producer.stored) {  // an older life
+            say() << "connect " << session.value << " as a fenced " << id << "\n";
+            const Result<std::uint64_t> life = core_->connect(session, id, producer.life - 1);
+            expect(!life && life.error().code == ErrorCode::kFenced, "an older life is fenced");
+            return;
+        }
+        const bool resume = kind == 1;
+        say() << "connect " << session.value << " as " << id << (resume ? " again" : " anew") << "\n";
+        const Result<std::uint64_t> life = core_->connect(session, id, resume ? producer.life : 0);
+        expect(life.has_value(), "connect");
+        if (resume) {
+            expect(*life == producer.life, "the same life");
+        } else {
+            expect(*life > last_life_[id], "a new life has a higher number");
+            producer.stored = producer.stored && producer.life != 0;
+            producer.answers.clear();
+            next_number_[id] = 1;
+        }
+        producer.life = last_life_[id] = std::max(*life, last_life_[id]);
+        producer.session = session;
+        model_.sessions[session] = opened;
+    }
+
+    void disconnect() {
+        const SessionId session = any(model_.sessions).first;
+        const bool clean = chance(40);
+        say() << "disconnect " << session.value << (clean ? " clean" : "") << "\n";
+        core_->disconnect(session, clean);
+        model_.disconnect(session, clean);
+    }
+
+    std::vector<std::string> bodies() {
+        std::vector<std::string> out(pick(1, chance(10) ? 60 : 6));
+        for (std::string& body : out) {
+            body = std::to_string(++bodies_) + ".";
+            body.resize(uniform_ ? body_bytes_ : pick(0, 300), 'x');
+        }
+        return out;
+    }
+
+    // A publish whose answer comes later if commits are held.
+    struct Expected {
+        std::uint64_t request = 0;
+        Result<std::vector<Fate>> fates{std::vector<Fate>()};
+    };
+    Expected send() {
+        PublishOptions options;
+        options.queue = any_queue();
+        options.session = any(model_.sessions).first;
+        const std::string id = model_.sessions.at(options.session).producer;
+        const std::vector<std::string> what = bodies();
+        if (!id.empty() && chance(60)) {
+            std::uint64_t& next = next_number_[id];
+            next = std::max<std::uint64_t>(next, 1);
+            options.producer_seq = chance(70) ? next : pick(1, next);
+            if (chance(5)) options.producer_seq += pick(1, 5);  // one was refused in between
+            next = std::max(next, options.producer_seq + what.size());
+        } else if (id.empty() && chance(3)) {
+            options.producer_seq = 1;
+        }
+        say() << "publish " << what.size() << " to " << options.queue << " from " << options.session.value;
+        if (options.producer_seq != 0) log_ << " as " << options.producer_seq;
+        log_ << "\n";
+        Expected expected;
+        (void)core_->publish(what, options);
+        expected.request = core_->last_request();
+        expected.fates = model_.publish(options.queue, options.session, options.producer_seq, what);
+        return expected;
+    }
+    void check_sent(const Expected& expected) {
+        const Answered& answer = core_->answer(expected.request);
+        if (!expected.fates) {
+            expect(answer.error.has_value(), "publish should have been refused");
+            expect(answer.error->code == expected.fates.error().code, "publish: " + answer.error->text);
+            return;
+        }
+        expect(answer.confirm.has_value(), "publish: " + (answer.error ? answer.error->text : std::string("pending")));
+        std::vector<std::optional<Fate>> fates(expected.fates->size());
+        for (const core::PublishException& exception : answer.confirm->exceptions) {
+            for (std::uint32_t i = 0; i < exception.count; ++i) {
+                Fate fate;
+                fate.seq = exception.first_seq.value + i;
+                fate.kind = !exception.error                            ? Fate::kDuplicate
+                            : exception.error->code == ErrorCode::kFull ? Fate::kFull
+                                                                        : Fate::kConflict;
+                expect(exception.first_index + i < fates.size(), "exception out of range");
+                expect(!fates[exception.first_index + i], "two exceptions for one message");
+                fates[exception.first_index + i] = fate;
+            }
+        }
+        std::uint64_t seq = answer.confirm->first_seq.value;
+        std::uint32_t accepted = 0;
+        for (std::size_t i = 0; i < fates.size(); ++i) {
+            const Fate& want = expected.fates->at(i);
+            if (!fates[i]) {
+                fates[i] = Fate{Fate::kAccepted, seq++};
+                ++accepted;
+            }
+            expect(fates[i]->kind == want.kind, "message " + std::to_string(i) + ": core says " +
+                                                    std::to_string(fates[i]->kind) + ", model " +
+                                                    std::to_string(want.kind));
+            if (want.kind == Fate::kAccepted || want.kind == Fate::kDuplicate) {
+                expect(fates[i]->seq == want.seq, "message " + std::to_string(i) + " has another sequence");
+            }
+        }
+        expect(accepted == answer.confirm->count, "count of accepted messages");
+    }
+    void publish() {
+        const Expected expected = send();
+        check_sent(expected);
+    }
+
+    // Ranges of what the consumer got, now and then bent.
+    std::vector<LeaseRange> some_ranges(const std::string& queue, const std::string& name) {
+        const std::vector<Received>& got = got_[queue + "/" + name];
+        std::vector<LeaseRange> ranges;
+        for (std::uint64_t n = pick(1, 3); n != 0 && !got.empty(); --n) {
+            const Received& first =
+                got[chance(60) && got.size() > 8 ? got.size() - pick(1, 8) : pick(0, got.size() - 1)];
+            const LeaseRange range = first.range();
+            ranges.push_back(range);
+            if (exact_ranges_) continue;
+            LeaseRange& bent = ranges.back();
+            if (chance(50)) bent.last.value += pick(0, 6);
+            if (chance(10)) bent.first.value -= std::min(bent.first.value - 1, pick(0, 3));
+            if (chance(5)) bent.lease += 1;
+            if (chance(5)) bent.epoch -= 1;
+        }
+        if (ranges.empty() || chance(3))
+            ranges.push_back({Sequence(pick(1, 3)), Sequence(pick(3, 9)), model_.epoch, 1});
+        return ranges;
+    }
+    std::string text(const std::vector<LeaseRange>& ranges) {
+        std::ostringstream out;
+        for (const LeaseRange& r : ranges) {
+            out << " " << r.first.value << "-" << r.last.value << "@" << r.epoch << "." << r.lease;
+        }
+        return out.str();
+    }
+
+    void consume() {
+        ConsumeOptions options;
+        options.queue = any_queue();
+        options.session = any(model_.sessions).first;
+        options.number = pick(1, 5);
+        options.name = chance(50) ? "x" : chance(50) ? "y" : "z";
+        options.credit = static_cast<std::uint32_t>(chance(10) ? 0 : pick(1, chance(50) ? 2 : 20));
+        if (uniform_ && chance(30)) options.credit_bytes = pick(1, 6 * Batch::message_bytes(body_bytes_));
+        if (chance(30)) options.lease = Millis(pick(100, 8'000));
+        if (chance(70) && !got_[options.queue + "/" + options.name].empty()) {
+            options.held = some_ranges(options.queue, options.name);
+        }
+        say() << "consume " << options.queue << "/" << options.name << " on " << options.session.value << ":"
+              << options.number << " credit " << options.credit << "/" << options.credit_bytes << " held"
+              << text(options.held) << "\n";
+        const Result<core::ConsumeGrant> grant = core_->consume(options);
+        std::vector<Closed> closed;
+        const Result<std::vector<std::uint64_t>> kept = model_.consume(options, closed);
+        check_closed(closed);
+        expect(grant.has_value() == kept.has_value(), "consume");
+        if (!grant) {
+            expect(grant.error().code == kept.error().code, "consume: " + grant.error().text);
+            return;
+        }
+        std::set<std::uint64_t> seqs;
+        for (const LeaseRange& range : grant->held) {
+            for (std::uint64_t seq = range.first.value; seq <= range.last.value; ++seq) {
+                expect(seqs.insert(seq).second, "held twice");
+            }
+        }
+        expect(seqs == std::set<std::uint64_t>(kept->begin(), kept->end()), "what is still held");
+    }
+
+    void check_closed(std::vector<Closed> expected) {
+        std::vector<Closed> got = core_->take_closed();
+        expect(got.size() == expected.size(), "number of consumers closed");
+        const auto less = [](const Closed& a, const Closed& b) {
+            return std::pair(a.session, a.consumer) < std::pair(b.session, b.consumer);
+        };
+        std::sort(got.begin(), got.end(), less);
+        std::sort(expected.begin(), expected.end(), less);
+        for (std::size_t i = 0; i < got.size(); ++i) {
+            expect(got[i].session == expected[i].session && got[i].consumer == expected[i].consumer &&
+                       got[i].code == expected[i].code,
+                   "which consumer was closed");
+        }
+    }
+
+    // A session and a number, of an attached consumer if there is one (mostly).
+    std::pair<SessionId, std::uint64_t> any_consumer() {
+        std::vector<std::pair<SessionId, std::uint64_t>> all;
+        for (const auto& [id, session] : model_.sessions) {
+            for (const auto& [number, at] : session.consumers) all.emplace_back(id, number);
+        }
+        if (all.empty() || chance(2)) return {any(model_.sessions).first, pick(1, 6)};
+        return any(all);
+    }
+    std::vector<LeaseRange> ranges_for(SessionId session, std::uint64_t number) {
+        const auto& consumers = model_.sessions.at(session).consumers;
+        const auto it = consumers.find(number);
+        if (it == consumers.end()) return {{Sequence(1), Sequence(2), model_.epoch, 1}};
+        return some_ranges(it->second.first, it->second.second);
+    }
+
+    static void check_reply(const Answered& answer, const Result<core::SettleReply>& expected) {
+        if (!expected) {
+            expect(answer.error && answer.error->code == expected.error().code, "settle should have been refused");
+            return;
+        }
+        expect(answer.settled.has_value(), "settle: " + (answer.error ? answer.error->text : std::string("pending")));
+        expect(answer.settled->count == expected->count,
+               "settled " + std::to_string(answer.settled->count) + ", model " + std::to_string(expected->count));
+        expect(answer.settled->stale.size() == expected->stale.size(), "number of stale parts");
+        for (std::size_t i = 0; i < expected->stale.size(); ++i) {
+            const LeaseRange& got = answer.settled->stale[i];
+            const LeaseRange& want = expected->stale[i];
+            expect(
+                got.first == want.first && got.last == want.last && got.epoch == want.epoch && got.lease == want.lease,
+                "stale part " + std::to_string(i));
+        }
+    }
+    std::pair<std::uint64_t, Result<core::SettleReply>> send_settle(bool ack_only) {
+        const auto [session, number] = any_consumer();
+        const std::uint64_t dice = ack_only ? 1 : pick(1, 100);
+        const Outcome outcome = dice <= 50   ? Outcome::kAck
+                                : dice <= 75 ? Outcome::kRetry
+                                : dice <= 90 ? Outcome::kRelease
+                                             : Outcome::kReject;
+        SettleOptions options;
+        options.session = session;
+        options.consumer = number;
+        if (outcome != Outcome::kAck && outcome != Outcome::kReject && chance(50))
+            options.after = Millis(pick(0, 6'000));
+        const std::vector<LeaseRange> ranges = ranges_for(session, number);
+        say() << "settle " << static_cast<int>(outcome) << " on " << session.value << ":" << number << text(ranges);
+        if (options.after) log_ << " after " << options.after->count();
+        log_ << "\n";
+        (void)core_->settle(outcome, ranges, options);
+        const std::uint64_t request = core_->last_request();
+        return {request, model_.settle(session, number, outcome, ranges, options.after)};
+    }
+    void settle() {
+        const auto [request, expected] = send_settle(false);
+        check_reply(core_->answer(request), expected);
+    }
+    void extend() {
+        const auto [session, number] = any_consumer();
+        const Millis lease(chance(50) ? 0 : pick(100, 9'000));
+        const std::vector<LeaseRange> ranges = ranges_for(session, number);
+        say() << "extend " << session.value << ":" << number << text(ranges) << " by " << lease.count() << "\n";
+        const Answered answer = core_->extend(ranges, lease, session, number);
+        check_reply(answer, model_.extend(session, number, ranges, lease));
+    }
+
+    void credit() {
+        const auto [session, number] = any_consumer();
+        const auto messages = static_cast<std::uint32_t>(pick(0, 10));
+        const std::uint64_t bytes = uniform_ && chance(30) ? pick(1, 6 * Batch::message_bytes(body_bytes_)) : 0;
+        say() << "credit " << session.value << ":" << number << " " << messages << "/" << bytes << "\n";
+        const Result<void> core = core_->credit(messages, bytes, session, number);
+        expect(core.has_value() == model_.credit(session, number, messages, bytes).has_value(), "credit");
+    }
+    void cancel() {
+        const auto [session, number] = any_consumer();
+        say() << "cancel " << session.value << ":" << number << "\n";
+        const Result<std::uint64_t> core = core_->cancel(session, number);
+        const Result<std::uint64_t> model = model_.cancel(session, number);
+        expect(core.has_value() == model.has_value(), "cancel");
+        if (core) expect(*core == *model, "how much was given back");
+    }
+    void purge() {
+        const std::string queue = chance(50) ? "a" : "b";
+        say() << "purge " << queue << "\n";
+        const Result<std::uint64_t> core = core_->purge(queue);
+        expect(core && *core == model_.purge(queue), "how much was purged");
+    }
+    void pause() {
+        const std::string queue = chance(50) ? "a" : "b";
+        bool& paused = model_.queues.at(queue).paused;
+        paused = !paused;
+        say() << "pause " << queue << " " << paused << "\n";
+        expect(core_->pause(paused, queue).has_value(), "pause");
+    }
+    void update() {
+        const std::string queue = chance(50) ? "a" : "b";
+        Durability durability = model_.queues.at(queue).settings.durability;
+        if (durability != Durability::kMemory) durability = chance(50) ? Durability::kSync : Durability::kAsync;
+        const QueueSettings changed = settings(durability);
+        say() << "update " << queue << "\n";
+        expect(core_->update(queue, changed).has_value(), "update");
+        model_.update(queue, changed);
+    }
+    void recreate() {
+        const std::string queue = chance(50) ? "a" : "b";
+        say() << "delete " << queue << "\n";
+        const Result<std::uint64_t> core = core_->remove(queue);
+        std::vector<Closed> closed;
+        expect(core && *core == model_.remove(queue, closed), "how much was deleted");
+        check_closed(closed);
+        for (const char* name : {"x", "y", "z"}) got_[queue + "/" + name].clear();
+        create(queue, chance(30) ? Durability::kMemory : chance(50) ? Durability::kAsync : Durability::kSync);
+    }
+
+    void advance() {
+        const TimePoint end = model_.now + Millis(pick(0, chance(20) ? 20'000 : 1'500));
+        say() << "advance " << (end - model_.now).count() << "\n";
+        while (model_.now < end) {
+            const TimePoint next = std::min(end, std::max(model_.next_event(), model_.now + Millis(1)));
+            core_->advance(next - model_.now);
+            model_.now = next;
+            model_.on_time();
+            check();
+        }
+    }
+
+    void lose_sessions() {
+        model_.restart(core_->epoch());
+        core_->take_closed();
+    }
+    void restart() {
+        say() << "restart\n";
+        core_->restart();
+        lose_sessions();
+    }
+
+    // Several requests while one commit is under way: they are answered together, later. Clients settle only what they
+    // have seen; a guess could hit what the core has started and not yet told.
+    void held_commits() {
+        say() << "hold\n";
+        core_->hold_commits();
+        exact_ranges_ = true;
+        std::vector<Expected> sent;
+        std::vector<std::pair<std::uint64_t, Result<core::SettleReply>>> settled;
+        for (std::uint64_t n = pick(1, 6); n != 0; --n) {
+            if (chance(60)) {
+                sent.push_back(send());
+            } else {
+                settled.push_back(send_settle(true));
+            }
+            absorb();  // a memory queue delivers meanwhile
+        }
+        exact_ranges_ = false;
+        say() << "go\n";
+        core_->release_commits();
+        for (const Expected& expected : sent) check_sent(expected);
+        for (const auto& [request, expected] : settled) check_reply(core_->answer(request), expected);
+    }
+
+    // One request reaches the commit thread, others are staged behind it, and the process dies.
+    void crash_in_commit() {
+        const bool holds = chance(50);
+        say() << "hold\n";
+        core_->hold_commits();
+        const Model before = model_;
+        if (chance(50)) {
+            (void)send();
+        } else {
+            (void)send_settle(false);
+        }
+        const bool submitted = core_->committing();
+        const Model after = model_;
+        for (std::uint64_t n = pick(0, 3); n != 0; --n) {
+            if (!submitted) break;
+            if (chance(50)) {
+                (void)send();
+            } else {
+                (void)send_settle(false);
+            }
+        }
+        say() << "crash, the commit " << (holds ? "holds" : "is lost") << "\n";
+        core_->restart(holds);
+        model_ = holds || !submitted ? after : before;
+        lose_sessions();
+        for (auto& [name, queue] : model_.queues) {
+            const Result<core::PeekResult> peeked = core_->peek(1, 100'000, 1 << 30, name);
+            expect(peeked.has_value(), "peek");
+            if (holds) model_.adopt_started(name, *peeked);
+        }
+    }
+
+    // --- comparing ---
+    void absorb() {
+        for (const Received& message : core_->take()) {
+            const std::string queue = model_.queue_of(message);
+            model_.delivered(queue, message);
+            const std::string name = model_.sessions.at(message.session).consumers.at(message.consumer).second;
+            got_[queue + "/" + name].push_back(message);
+            log_ << "      " << queue << "/" << message.seq.value << " -> " << name << " lease " << message.lease
+                 << "\n";
+        }
+    }
+    void check() {
+        absorb();
+        model_.check_nothing_left_to_deliver();
+        for (const auto& [name, queue] : model_.queues) {
+            model_.check_info(name, core_->info(name), uniform_);
+        }
+        if (chance(15)) {
+            const std::string name = chance(50) ? "a" : "b";
+            const Result<core::PeekResult> peeked = core_->peek(1, 100'000, 1 << 30, name);
+            expect(peeked.has_value(), "peek");
+            model_.check_peek(name, *peeked);
+        }
+    }
+
+    // Everything that is left comes out, and the store is empty but for the dead letters.
+    void drain() {
+        restart();
+        check();
+        for (const char* name : {"a", "b"}) {
+            if (model_.queues.at(name).paused) {
+                model_.queues.at(name).paused = false;
+                expect(core_->pause(false, name).has_value(), "resume");
+            }
+        }
+        expect(core_->connect(SessionId(1)).has_value(), "connect");
+        model_.sessions[SessionId(1)] = ModelSession();
+        for (const char* name : {"a", "b"}) {
+            ConsumeOptions options;
+            options.queue = name;
+            options.number = name[0] == 'a' ? 1 : 2;
+            options.name = "last";
+            options.credit = 10;
+            options.lease = Millis(86'400'000);
+            std::vector<Closed> closed;
+            expect(core_->consume(options).has_value(), "consume");
+            (void)model_.consume(options, closed);
+        }
+        say() << "drain\n";
+        for (int rounds = 0; rounds < 10'000; ++rounds) {
+            check();
+            std::vector<std::pair<std::uint64_t, LeaseRange>> held;
+            for (const auto& [name, queue] : model_.queues) {
+                for (const ModelMessage& m : queue.messages) {
+                    if (!m.waits_for("last")) continue;
+                    held.emplace_back(name == "a" ? 1 : 2,
+                                      LeaseRange{Sequence(m.seq), Sequence(m.seq), m.epoch, m.lease});
+                }
+            }
+            for (const auto& [number, range] : held) {
+                SettleOptions options;
+                options.consumer = number;
+                check_reply(core_->settle(Outcome::kAck, {range}, options),
+                            model_.settle(SessionId(1), number, Outcome::kAck, {range}, std::nullopt));
+            }
+            if (!held.empty()) continue;
+            const TimePoint next = model_.next_event();
+            if (next == TimePoint::max()) break;
+            core_->advance(next - model_.now);
+            model_.now = next;
+            model_.on_time();
+        }
+        std::uint64_t dead = 0;
+        for (const auto& [name, queue] : model_.queues) {
+            expect(queue.all() == 0, "everything was delivered and acked");
+            if (queue.durable()) dead += queue.count(State::kDead);
+        }
+        std::uint64_t records = 0;
+        const Result<void> scanned =
+            core_->store().scan("", std::string(8, '\xFF'), [&](const storage::RecordView& record) {
+                const Result<storage::KeyView> key = storage::parse_key(record.key);
+                expect(key.has_value(), "a key that is none");
+                if (key->tag == storage::Tag::kDead) --dead;
+                const bool kept = key->tag == storage::Tag::kDead || key->tag == storage::Tag::kHead ||
+                                  key->tag == storage::Tag::kQueue || key->tag == storage::Tag::kNamespace ||
+                                  key->tag == storage::Tag::kProducer;
+                expect(kept, std::string("a record of kind ") + static_cast<char>(key->tag) + " is left over");
+                return ++records < 1'000'000;
+            });
+        expect(scanned.has_value() && dead == 0, "the store holds exactly the dead letters");
+    }
+
+    std::mt19937_64 random_;
+    std::unique_ptr<NamespaceFixture> core_;
+    Model model_;
+    bool uniform_ = true;  // all bodies of one size, so that byte counts are exact
+    bool exact_ranges_ = false;
+    std::size_t body_bytes_ = 0;
+    std::uint64_t bodies_ = 0;
+    std::map<std::string, std::uint64_t> next_number_;  // by producer
+    std::map<std::string, std::uint64_t> last_life_;    // by producer
+    std::map<std::string, std::vector<Received>> got_;  // by queue/consumer: what its client remembers
+    std::ostringstream log_;
+};
+
+void run_seed(std::uint64_t seed, bool verbose) {
+    RandomRun run(seed);
+    std::string failure;
+    try {
+        run.run();
+    } catch (const Mismatch& mismatch) {
+        failure = mismatch.what();
+    }
+    if (verbose) std::cout << run.log();
+    if (failure.empty()) return;
+    const std::string log = run.log();
+    FAIL("seed " << seed << ": " << failure << "\nrun it alone with RD_RANDOM_SEED=" << seed << "; its operations:\n"
+                 << log.substr(log.size() > 20'000 ? log.size() - 20'000 : 0));
+}
+
+TEST_CASE("random operations: the core does what the model says", "[core][random]") {
+    if (const char* one = std::getenv("RD_RANDOM_SEED")) return run_seed(std::strtoull(one, nullptr, 10), true);
+    const char* many = std::getenv("RD_RANDOM_SEEDS");
+    const std::uint64_t seeds = many != nullptr ? std::strtoull(many, nullptr, 10) : 300;
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) run_seed(seed, false);
+}
+
+}  // namespace
+}  // namespace rockdove::test

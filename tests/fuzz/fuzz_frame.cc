@@ -18,7 +18,7 @@ namespace {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-    const rockdove::Result<rockdove::protocol::FrameView> view = rockdove::protocol::read_frame(bytes);
+    const rockdove::base::Result<rockdove::protocol::FrameView> view = rockdove::protocol::read_frame(bytes);
     rockdove::v1::Frame frame;
     const bool parsed = frame.ParseFromArray(data, static_cast<int>(size));
     if (!view || !parsed) return 0;

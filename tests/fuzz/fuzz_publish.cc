@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::string block(storage::kBlockHeaderBytes, '\0');
     block += view.records;
     storage::write_block_header(block, {static_cast<std::uint32_t>(view.ends.size()), 0, 1});
-    const Result<storage::BlockView> stored = storage::read_block(block);
+    const base::Result<storage::BlockView> stored = storage::read_block(block);
     FUZZ_REQUIRE(stored && stored->ends.size() == view.ends.size());
     for (std::size_t i = 0; i < view.ends.size(); ++i) {
         FUZZ_REQUIRE(stored->ends[i] == view.ends[i] + storage::kBlockHeaderBytes);

@@ -12,10 +12,10 @@ namespace {
 
 template <class Record>
 void try_record(std::string_view bytes) {
-    const rockdove::Result<Record> record = Record::decode(bytes);
+    const rockdove::base::Result<Record> record = Record::decode(bytes);
     if (!record) return;
     const std::string once = record->encode();
-    const rockdove::Result<Record> again = Record::decode(once);
+    const rockdove::base::Result<Record> again = Record::decode(once);
     FUZZ_REQUIRE(again);
     FUZZ_REQUIRE(again->encode() == once);
 }
@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             try_record<ProducerRecord>(bytes);
             break;
         case 8: {
-            const rockdove::Result<BlockView> block = read_block(bytes);
+            const rockdove::base::Result<BlockView> block = read_block(bytes);
             if (!block) break;
             FUZZ_REQUIRE(block->ends.size() == block->header.count);
             FUZZ_REQUIRE(block->ends.empty() || block->ends.back() == bytes.size());

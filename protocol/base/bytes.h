@@ -39,7 +39,7 @@ public:
     void big32(std::uint32_t value) { fixed32(__builtin_bswap32(value)); }
     void big64(std::uint64_t value) { fixed64(__builtin_bswap64(value)); }
     void varint(std::uint64_t value) {
-        char buffer[kMaxVarintBytes];
+        char buffer[16];  // more than kMaxVarintBytes: g++ 12 warns of copies it thinks could be longer
         out_.append(buffer, static_cast<std::size_t>(write_varint(buffer, value) - buffer));
     }
     void signed_varint(std::int64_t value) {

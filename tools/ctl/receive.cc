@@ -151,6 +151,7 @@ Ending work(Context& context, const Options& options, Receiving& receiving, Inte
             receiving.fail(to_failure(error));
         }
     });
+    receiving.start_waiting();
     const Ending ending = receiving.wait_for_end(interrupt);
     worker.pause();
     receiving.wait_for_handlers();

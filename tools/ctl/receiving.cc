@@ -45,6 +45,11 @@ bool Receiving::interrupted() const {
     return ending_ == Ending::kInterrupted;
 }
 
+void Receiving::start_waiting() {
+    const std::lock_guard lock(mutex_);
+    last_ = Steady::now();
+}
+
 Ending Receiving::wait_for_end(Interrupt& interrupt) {
     std::unique_lock lock(mutex_);
     while (!ending_) {

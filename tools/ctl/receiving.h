@@ -34,6 +34,8 @@ public:
     [[nodiscard]] bool interrupted() const;
 
     // --- the command
+    // The waiting begins now, not when the connection was still to be made.
+    void start_waiting();
     // Returns when no more messages are wanted; handlers may still run.
     Ending wait_for_end(Interrupt& interrupt);
     // Until every message begun is finished.

@@ -79,6 +79,7 @@ def recover(daemon, data, folder, publisher):
         complaints = judge(after.address, publisher)
         if len(publisher.confirmed) < 10:
             complaints.append("it confirms nothing after the restart")
+        publisher.connection.close()  # else the broker waits for it as long as its drain may last
         if after.stop() != 0:
             complaints.append("the clean stop afterwards failed")
         return complaints
@@ -91,7 +92,7 @@ def recover(daemon, data, folder, publisher):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--daemon", required=True)
-    parser.add_argument("--when", default="1 2 3 5 8 13 30 80 30+", help="which calls fail; 30+ means from then on")
+    parser.add_argument("--when", default="1 3 8 13 30 30+", help="which calls fail; 30+ means from then on")
     options = parser.parse_args()
     if shutil.which("strace") is None:
         loop_disk.skip("no strace")

@@ -85,6 +85,7 @@ def fills_slowly(broker, disk):
             publisher.send_new()
             publisher.drain_answers(5)
             accepted = not publisher.refused
+        publisher.connection.close()
         failed += check(accepted, "publishing works again %.1f s after space returned" % (time.monotonic() - begun))
     return failed
 
@@ -119,6 +120,7 @@ def fills_at_once(broker, disk):
     publisher.connect(broker.address)
     publisher.drain_answers(20)
     complaints = judge(broker.address, publisher)
+    publisher.connection.close()
     return failed + check(not complaints, "nothing is lost (%d confirmed, %d of them before): %s" % (
         len(publisher.confirmed), before, complaints or "all there"))
 
@@ -167,7 +169,7 @@ def main():
     parser.add_argument("--daemon", required=True)
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="rockdove-full-")
-    disk, broker = None, None
+    disk, broker, failed = None, None, True
     try:
         disk = loop_disk.make(folder, DISK_MIB)
         broker = Broker(os.path.abspath(options.daemon), os.path.join(disk.mount_point, "data"),
@@ -175,10 +177,10 @@ def main():
         broker.start()
         failed = fills_slowly(broker, disk) + start_on_full_disk(broker, disk) + fills_at_once(broker, disk)
         failed += check(broker.stop() == 0, "clean stop")
-        if failed:
-            print(broker.log_tail(40))
         return 1 if failed else 0
     finally:
+        if failed and broker:
+            print(broker.log_tail(40))
         if broker:
             broker.kill()
         if disk:

@@ -32,7 +32,7 @@ def queue_plan(sync_only=False):
 
 def load_plan(rate, **changes):
     """What one Python load process does: two producers, three consumers."""
-    plan = dict(producers=[["mixed", "busy", "fifo"], ["mixed", "tired", "quick"]],
+    plan = dict(producers=[["mixed", "busy", "mixed", "busy", "mixed", "busy", "fifo"], ["mixed", "tired", "quick"]],
                 consumers=["mixed", "busy", "tired", "quick", "mixed"], rate=rate, credit=64, trouble=0.004,
                 outcomes={"ACK": 90, "RETRY": 3, "RELEASE": 3, "REJECT": 1, "ABANDON": 0.4, "LATE": 0.6, "EXTEND": 2})
     plan.update(changes)

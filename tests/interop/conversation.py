@@ -21,7 +21,8 @@ class Conversation(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="rockdove-interop-")
-        cls.broker = Broker(OPTIONS.daemon, os.path.join(cls.folder, "data"), os.path.join(cls.folder, "log"))
+        cls.broker = Broker(OPTIONS.daemon, os.path.join(cls.folder, "data"), os.path.join(cls.folder, "log"),
+                            options=["--set", "server.drain_timeout=2s"])
         cls.broker.start()
 
     @classmethod

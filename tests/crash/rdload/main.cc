@@ -42,7 +42,9 @@ int main(int argc, char** argv) {
         });
     };
     start("p0", [&](const std::string& who) {
-        rdload::Producer(folder, who, url, seed, rate, {"mixed", "busy", "fifo"}, stop).run();
+        rdload::Producer(folder, who, url, seed, rate, {"mixed", "busy", "mixed", "busy", "mixed", "busy", "fifo"},
+                         stop)
+            .run();
     });
     start("p1", [&](const std::string& who) {
         rdload::Producer(folder, who, url, seed + 1, rate, {"mixed", "tired", "quick"}, stop).run();

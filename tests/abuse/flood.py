@@ -239,8 +239,10 @@ class Abuse:
             except OSError:
                 closed += 1
             deaf.append(one)
-        wait = threading.Event()
-        wait.wait(2)
+        rounds, deadline = len(self.neighbour.times) + 50, time.monotonic() + 10
+        while len(self.neighbour.times) < rounds and time.monotonic() < deadline and not self.neighbour.error:
+            self.neighbour.halt.wait(0.05)
+        self.check(len(self.neighbour.times) >= rounds, "the neighbour goes on beside clients that do not read")
         self.login_works("clients that do not read")
         self.assess("clients that do not read", begun, 250 << 20)  # an outbox each of 1 MiB, for the askers 8
         for one in deaf:

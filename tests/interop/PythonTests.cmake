@@ -1,7 +1,8 @@
 # rockdove_python_test(): a Python script as a ctest test, with the generated schemas and the shared modules.
 include_guard(GLOBAL)
 find_program(ROCKDOVE_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
-set(ROCKDOVE_PYTHON_PROTOS ${CMAKE_BINARY_DIR}/generated/python)
+# In the cache: the folders that include this file are siblings, and only the first one reads it.
+set(ROCKDOVE_PYTHON_PROTOS ${CMAKE_BINARY_DIR}/generated/python CACHE INTERNAL "Generated schemas for Python")
 
 # rockdove_python_test(NAME SCRIPT script [ARGS arg...] [LABEL label] [TIMEOUT seconds] [ALONE])
 # Exit code 77 means: cannot be run here, the reason is in the output. ALONE: no other test beside it.

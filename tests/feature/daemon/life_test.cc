@@ -21,8 +21,11 @@ using rockdove::test::TempDir;
 namespace {
 
 std::vector<std::string> flags(const std::string& data_dir, std::vector<std::string> more = {}) {
-    std::vector<std::string> out{"--data-dir", data_dir,      "--listen", "127.0.0.1:0",
-                                 "--http",     "127.0.0.1:0", "--set",    "storage.disk_low=16MiB"};
+    std::vector<std::string> out{"--data-dir", data_dir,
+                                 "--listen",   "127.0.0.1:0",
+                                 "--http",     "127.0.0.1:0",
+                                 "--set",      "storage.disk_low=16MiB",
+                                 "--set",      "server.drain_timeout=1s"};
     out.insert(out.end(), more.begin(), more.end());
     return out;
 }

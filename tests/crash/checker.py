@@ -6,6 +6,7 @@ I9 every redelivery has a cause, I10 attempts, I11 publish order, I13 first in f
 L1 what is ready is delivered, L2 every operation ends. A run that did too little is invalid, not passed.
 """
 import argparse
+import bisect
 import collections
 import json
 import sys
@@ -363,6 +364,7 @@ class Checker:
         # Whoever has no end must be among the dead that nobody rejected (attempts used up).
         limit = self.queues[q].get("max_attempts", 1)
         lost, tired = [], []
+        begins = sorted(begin for _, begin, _ in self.faults)
         for message in mine:
             if message.result != "ok" and not message.deliveries:
                 continue
@@ -371,7 +373,9 @@ class Checker:
             if message.settled("ACK", "ok", "info") or message.settled("REJECT", "ok", "info"):
                 continue
             attempts = max((d.attempt for d in message.deliveries), default=0)
-            (tired if attempts >= limit - 1 and attempts else lost).append(message)
+            # A delivery cut off by a fault counts as an attempt that no client has seen.
+            unseen = len(begins) - bisect.bisect_left(begins, message.confirmed or message.first_invoke or 0)
+            (tired if attempts + unseen >= limit else lost).append(message)
         for message in lost:
             known = "never delivered" if not message.deliveries else "delivered %d times, never ended" % len(
                 message.deliveries)
@@ -402,10 +406,10 @@ class Checker:
         start = self.events[0]["t"] if self.events else 0
         lines = []
         for event in self.events:
-            text = json.dumps({k: v for k, v in event.items() if k not in ("t", "p", "mids", "res", "items", "fails")})
             named = event["f"] == "fault" or mid in event.get("mids", ()) or any(
                 mid == row[0] for key in ("res", "items", "fails", "bad") for row in event.get(key, ()))
             if named:
+                text = json.dumps({k: v for k, v in event.items() if k not in ("t", "p", "mids", "res", "items", "fails")})
                 lines.append("    %9.3f %-8s %s" % ((event["t"] - start) / SECOND, event["p"], text[:180]))
         return lines
 

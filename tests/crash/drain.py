@@ -10,7 +10,7 @@ QUIET_SECONDS = 15.0  # longer than any lease and backoff of the run: what has n
 STATES = ("ready", "scheduled", "buffered", "started", "waiting")
 
 
-def drain(address, history, queues, limit=120.0):
+def drain(address, history, queues, limit=900.0):
     """queues: {name: settings}; a fifo queue is drained one by one. Writes `final` for each."""
     for number, (queue, settings) in enumerate(queues.items(), 1):
         with Connection(address, client_name="drain") as connection:

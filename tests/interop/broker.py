@@ -83,6 +83,26 @@ class Broker:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
+    def freeze(self):
+        """SIGSTOP, and waits until no thread runs in user mode any more. What is inside a system call stays there."""
+        pid = self.pid
+        os.kill(pid, signal.SIGSTOP)
+        deadline = time.monotonic() + 10
+        while any(state not in "TDtXZ" for state in self._thread_states(pid)):
+            if time.monotonic() > deadline:
+                raise StartError("rockdoved does not stop on SIGSTOP", None, self.log_tail())
+
+    @staticmethod
+    def _thread_states(pid):
+        states = []
+        for task in os.listdir("/proc/%d/task" % pid):
+            try:
+                with open("/proc/%d/task/%s/stat" % (pid, task)) as stat:
+                    states.append(stat.read().rpartition(")")[2].split()[0])
+            except OSError:
+                pass
+        return states
+
     def kill(self):
         """kill -9; the data directory is left as it is."""
         if self.process is None:

@@ -1,5 +1,6 @@
 #include "protocol/message_view.h"
 
+#include <cstring>
 #include <string>
 
 #include "protocol/limits.h"
@@ -35,6 +36,35 @@ const char* name_of(std::uint32_t number) {
     return number < std::size(kNames) ? kNames[number] : "?";
 }
 
+// As protobuf demands of a string: a client that gets another one refuses the whole frame.
+bool valid_utf8(std::string_view text) {
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    while (at != end) {
+        // Eight at a time while they are ASCII, as they nearly always are.
+        std::uint64_t eight = 0;
+        while (end - at >= 8 && (std::memcpy(&eight, at, 8), (eight & 0x8080808080808080ULL) == 0)) at += 8;
+        if (at == end) return true;
+        const auto first = static_cast<unsigned char>(*at);
+        if (first < 0x80) {
+            ++at;
+            continue;
+        }
+        const std::ptrdiff_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+        if (first < 0xC2 || first > 0xF4 || end - at < length) return false;
+        std::uint32_t value = first & (0x7FU >> length);
+        for (std::ptrdiff_t i = 1; i < length; ++i) {
+            const auto byte = static_cast<unsigned char>(at[i]);
+            if ((byte & 0xC0) != 0x80) return false;
+            value = value << 6 | (byte & 0x3FU);
+        }
+        const bool overlong = (length == 3 && value < 0x800) || (length == 4 && value < 0x10000);
+        if (overlong || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return false;
+        at += length;
+    }
+    return true;
+}
+
 Result<void> check_header(std::string_view encoded, std::size_t& total) {
     FieldReader in(encoded);
     std::string_view name;
@@ -42,7 +72,10 @@ Result<void> check_header(std::string_view encoded, std::size_t& total) {
     while (in.next()) {
         const Field& field = in.field();
         if (field.type != WireType::kBytes) continue;
-        if (field.number == 1) name = field.bytes;
+        if (field.number == 1) {
+            name = field.bytes;
+            if (!valid_utf8(name)) return invalid("a header name is not valid UTF-8");
+        }
         if (field.number == 2) value_bytes = field.bytes.size();
     }
     if (!in.ok()) return Error(ErrorCode::kProtocol, "a header that is not a protobuf message");
@@ -92,9 +125,13 @@ Result<void> check_message(std::string_view encoded) {
                 break;
             default:
                 if (field.number >= kContentType && field.number <= kTracestate) {
+                    if (field.type != WireType::kBytes) break;
                     if (field.bytes.size() > kMaxPropertyBytes) {
                         return invalid(std::string(name_of(field.number)) + " has more than " +
                                        std::to_string(kMaxPropertyBytes) + " bytes");
+                    }
+                    if (!valid_utf8(field.bytes)) {
+                        return invalid(std::string(name_of(field.number)) + " is not valid UTF-8");
                     }
                 } else if (field.number >= kKey && field.number <= kMaxAttempts) {
                     const bool set = field.type == WireType::kBytes ? !field.bytes.empty() : field.value != 0;
@@ -125,7 +162,13 @@ Result<void> read_publish(std::string_view body, std::size_t max_message, Publis
         const char* start = in.position();
         const std::uint64_t tag = in.varint();
         if (tag == static_cast<std::uint8_t>(kRecordTag)) {
-            const std::string_view message = in.string();
+            // These bytes are stored and delivered as they are: one byte of tag, a length that every parser reads.
+            const char* length = in.position();
+            const std::uint64_t announced = in.varint();
+            if (length - start != 1 || in.position() - length > 5) {
+                return Error(ErrorCode::kProtocol, "a malformed publish");
+            }
+            const std::string_view message = in.raw(announced);
             if (!in.ok()) break;
             if (message.size() > max_message) {
                 return at_index({ErrorCode::kTooLarge, std::to_string(message.size()) + " bytes; at most " +

@@ -11,7 +11,8 @@
 namespace rockdove::protocol {
 
 // Checks one encoded Message. Errors: kProtocol (not a message), kInvalid (a limit of protocol/limits.h, priority above
-// 9, control characters in a header's name), kUnsupported (a property this broker does not act on yet).
+// 9, control characters in a header's name, text that is not UTF-8), kUnsupported (a property this broker does not act
+// on yet).
 Result<void> check_message(std::string_view encoded);
 
 // The messages of a Publish, still encoded.

@@ -20,14 +20,15 @@ struct Field {
 //     FieldReader in(bytes);
 //     while (in.next()) switch (in.field().number) { ... }
 //     if (!in.ok()) refuse();
-// Groups, field number 0 and fields cut short end the walk with ok() false.
+// Groups, field number 0, fields cut short, and tags or lengths of more than five bytes (which protobuf's own parsers
+// refuse) end the walk with ok() false.
 class FieldReader {
 public:
     explicit FieldReader(std::string_view bytes) : in_(bytes) {}
 
     bool next() {
         if (in_.at_end()) return false;
-        const std::uint64_t tag = in_.varint();
+        const std::uint64_t tag = short_varint();
         field_.number = static_cast<std::uint32_t>(tag >> 3);
         field_.type = static_cast<WireType>(tag & 7);
         if (!in_.ok() || field_.number == 0 || tag > UINT32_MAX) return fail();
@@ -39,7 +40,7 @@ public:
                 field_.value = in_.fixed64();
                 break;
             case WireType::kBytes:
-                field_.bytes = in_.string();
+                field_.bytes = in_.raw(short_varint());
                 break;
             case WireType::kFixed32:
                 field_.value = in_.fixed32();
@@ -53,10 +54,18 @@ public:
     [[nodiscard]] bool ok() const { return ok_; }
 
 private:
+    // More than 32 bits if it took more than five bytes.
+    std::uint64_t short_varint() {
+        const char* start = in_.position();
+        const std::uint64_t value = in_.varint();
+        return in_.position() - start > kMaxShortVarint ? UINT64_MAX : value;
+    }
     bool fail() {
         ok_ = false;
         return false;
     }
+
+    static constexpr std::ptrdiff_t kMaxShortVarint = 5;
 
     base::ByteReader in_;
     Field field_;

@@ -63,7 +63,8 @@ struct RecordView {
 };
 
 // Threads: commit() and tick() from one thread only (the commit thread); everything else from any thread, at any time.
-// Errors:  kUnavailable (closed, or after a failed commit), kInternal (I/O).
+// Errors:  kUnavailable (closed, or after a failed commit), kInternal (I/O), kConflict (what is on disk contradicts its
+//          checksum, so that some records cannot be read at all).
 class MessageStore {
 public:
     MessageStore() = default;

@@ -195,8 +195,8 @@ Result<BlockStateRecord> BlockStateRecord::decode(std::string_view bytes) {
     if (!plausible(ranges, in)) return bad("block state");
     std::uint64_t at = 0;
     for (std::uint64_t i = 0; i < ranges && in.ok() && ok; ++i) {
-        const std::uint32_t first = narrow(at + in.varint(), ok);
-        const std::uint32_t end = narrow(std::uint64_t{first} + in.varint(), ok);
+        const std::uint32_t first = narrow(at + narrow(in.varint(), ok), ok);
+        const std::uint32_t end = narrow(std::uint64_t{first} + narrow(in.varint(), ok), ok);
         record.done.emplace_back(first, end);
         at = end;
     }

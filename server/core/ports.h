@@ -92,6 +92,8 @@ public:
     virtual void settled(const SettleReply& reply) = 0;
     virtual void fail(SessionId session, std::uint64_t request_id, const Error& error) = 0;
     virtual void consumer_closed(SessionId session, std::uint64_t consumer, const Error& error) = 0;
+    // A delivery of so many bytes is staged: it counts for has_room() from now on, until it is delivered.
+    virtual void reserve(SessionId, std::size_t /*bytes*/) {}
     // False while so much waits to be sent to the session that it should get no deliveries.
     [[nodiscard]] virtual bool has_room(SessionId session) const = 0;
 };

@@ -325,6 +325,7 @@ void Queue::start(Consumer& consumer, Block& block, std::uint32_t first, std::ui
     delivery.commit_time_ms = block.commit_time_ms;
     delivery.payload = block.payload;
     delivery.bytes = bytes;
+    shared_.outlet.reserve(consumer.session, bytes.size());
     after_commit(std::move(delivery));
 }
 

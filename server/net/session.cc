@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "protocol/base/bytes.h"
 #include "server/net/encode.h"
 
@@ -125,6 +127,10 @@ std::size_t Session::take_frames(std::string_view bytes) {
                                                   (logged_in() ? "" : " before Welcome")));
             break;
         }
+        if (size == 0) {
+            close(protocol_error("an empty frame"));
+            break;
+        }
         if (size > in.left()) break;
         used += protocol::kFramePrefixBytes + size;
         if (!handle_frame(in.raw(size))) break;
@@ -153,7 +159,12 @@ std::string& Session::out() {
 
 void Session::confirm(const core::Confirmation& confirmation) { append_confirm(out(), confirmation); }
 
-void Session::deliver(const core::Delivery& delivery) { append_delivery(out(), delivery); }
+void Session::deliver(const core::Delivery& delivery) {
+    reserved_ -= std::min(reserved_, delivery.bytes.size());
+    append_delivery(out(), delivery);
+}
+
+void Session::reserve(SessionId, std::size_t bytes) { reserved_ += bytes; }
 
 void Session::settled(const core::SettleReply& reply) { append_settled(out(), reply); }
 
@@ -172,16 +183,18 @@ void Session::send_error(std::uint64_t request_id, const Error& error) { append_
 
 bool Session::has_room(SessionId) const {
     if (closing_) return false;
-    const bool room = !outbox_.above_high_water();
+    const bool room = outbox_.bytes() + reserved_ <= Outbox::kHighWater;
     if (!room) const_cast<Session*>(this)->starved_ = true;
     return room;
 }
 
 void Session::flush() {
     flush_requested_ = false;
-    if (outbox_.sending() || outbox_.empty() || !socket_.is_open()) return;
-    const std::size_t limit = logged_in() || closing_ ? Outbox::kHardLimit : kOutboxBeforeLogin;
-    if (outbox_.bytes() > limit && !closing_) {
+    if (outbox_.empty() || !socket_.is_open()) return;
+    if (outbox_.sending()) {
+        // Deliveries stop at the high-water mark; what grows beyond it are answers that the client does not read.
+        const std::size_t limit = logged_in() || closing_ ? Outbox::kHardLimit : kOutboxBeforeLogin;
+        if (outbox_.pending().size() <= limit || closing_) return;
         spdlog::warn("msg=\"client does not read, connection closed\" conn={} client=\"{}\" waiting_bytes={}",
                      id_.value, client_name_, outbox_.bytes());
         closing_ = true;
@@ -206,7 +219,7 @@ void Session::write_done(boost::system::error_code error) {
     } else if (closing_ && !farewell_) {
         shut_down();
     }
-    if (starved_ && !outbox_.above_high_water() && ns_ != nullptr) {
+    if (starved_ && outbox_.bytes() + reserved_ <= Outbox::kHighWater && ns_ != nullptr) {
         starved_ = false;
         ns_->on_session_room(id_);
         shard_.request_turn();

@@ -43,6 +43,7 @@ public:
     void settled(const core::SettleReply& reply) override;
     void fail(SessionId session, std::uint64_t request_id, const Error& error) override;
     void consumer_closed(SessionId session, std::uint64_t consumer, const Error& error) override;
+    void reserve(SessionId session, std::size_t bytes) override;
     [[nodiscard]] bool has_room(SessionId session) const override;
     void flush() override;
     void close(const Error& why) override;
@@ -92,7 +93,8 @@ private:
     bool closing_ = false;   // nothing more is read; closed once the outbox is empty
     bool farewell_ = false;  // the client said goodbye; what it asked before is still answered
     bool flush_requested_ = false;
-    bool starved_ = false;  // deliveries wait for the outbox to empty
+    std::size_t reserved_ = 0;  // bytes of deliveries that wait for their commit
+    bool starved_ = false;      // deliveries wait for the outbox to empty
 };
 
 // Chooses the handler; false if the session is to stop reading. Implemented in handlers/dispatch.cc.

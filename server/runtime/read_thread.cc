@@ -69,7 +69,15 @@ void ReadThread::read_now(const core::ReadRequest& request, core::ReadDone done)
         blocks.push_back(std::move(block));
         return bytes < request.max_bytes;
     });
-    if (!scanned) {
+    if (!scanned && scanned.error().code == ErrorCode::kConflict) {
+        // The file is damaged where the next block lies. What was read before it is good; the block itself is known to
+        // be damaged once it is the first one asked for.
+        if (blocks.empty()) {
+            core::ReadBlock damaged;
+            damaged.first = request.first;
+            blocks.push_back(damaged);
+        }
+    } else if (!scanned) {
         asio::post(shard_, [failed = failed_, error = scanned.error()] { failed(error); });
         return;
     }

@@ -19,6 +19,13 @@ constexpr Millis kLateTimer{500};
 constexpr Millis kLateGrace{50};
 constexpr std::chrono::seconds kHousekeeping{1};
 
+Error outcome_unknown(const std::string& what) {
+    return {ErrorCode::kOutcomeUnknown,
+            "it is unknown whether this was stored (" + what + "); send it again under the same producer sequence"};
+}
+
+Error not_stored(const std::string& what) { return {ErrorCode::kUnavailable, "not stored: " + what}; }
+
 void log_line(const std::string& text) { spdlog::warn("{}", text); }
 
 }  // namespace
@@ -84,7 +91,10 @@ Result<void> Shard::recover() {
 }
 
 Result<void> Shard::start() {
-    const auto read_failed = [this](const Error& error) { stop_failed(error, error); };
+    // A commit that is under way may well hold.
+    const auto read_failed = [this](const Error& error) {
+        stop_failed(outcome_unknown(error.text), not_stored(error.text));
+    };
     reader_ = std::make_unique<ReadThread>(
         store_, context_, [this] { request_turn(); }, read_failed);
     if (Result<void> ok = recover(); !ok) {
@@ -181,6 +191,10 @@ void Shard::consumer_closed(SessionId id, std::uint64_t consumer, const Error& e
     if (const auto session = find_session(id)) session->consumer_closed(id, consumer, error);
 }
 
+void Shard::reserve(SessionId id, std::size_t bytes) {
+    if (const auto session = find_session(id)) session->reserve(id, bytes);
+}
+
 bool Shard::has_room(SessionId id) const {
     const auto session = find_session(id);
     return session && session->has_room(id);
@@ -220,10 +234,7 @@ void Shard::request_turn() {
 
 bool Shard::stage_full() const { return stage_.writes().bytes() > kStageBytes; }
 
-asio::awaitable<void> Shard::wait_for_room() {
-    room_.expires_at(asio::steady_timer::time_point::max());
-    co_await room_.async_wait(asio::as_tuple(asio::use_awaitable));
-}
+asio::awaitable<void> Shard::wait_for_room() { co_await room_.async_wait(asio::as_tuple(asio::use_awaitable)); }
 
 void Shard::run_effects(const std::vector<core::Effect>& effects, const Error* failure) {
     for (const core::Effect& effect : effects) core::execute(effect, failure, *this);
@@ -262,11 +273,7 @@ void Shard::commit_done(Lsn lsn, const storage::CommitResult& result) {
     if (result.outcome != storage::CommitOutcome::kDurable) {
         const std::string what = result.error.empty() ? "the store refused a commit" : result.error;
         const bool unknown = result.outcome == storage::CommitOutcome::kUnknown;
-        const Error submitted(unknown ? ErrorCode::kOutcomeUnknown : ErrorCode::kUnavailable,
-                              unknown ? "it is unknown whether this was stored (" + what +
-                                            "); send it again under the same producer sequence"
-                                      : "not stored: " + what);
-        stop_failed(submitted, Error(ErrorCode::kUnavailable, "not stored: " + what));
+        stop_failed(unknown ? outcome_unknown(what) : not_stored(what), not_stored(what));
         return;
     }
     stage_.set_committed(lsn);

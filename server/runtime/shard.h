@@ -114,6 +114,7 @@ private:
     void settled(const core::SettleReply& reply) override;
     void fail(SessionId session, std::uint64_t request_id, const Error& error) override;
     void consumer_closed(SessionId session, std::uint64_t consumer, const Error& error) override;
+    void reserve(SessionId session, std::size_t bytes) override;
     [[nodiscard]] bool has_room(SessionId session) const override;
 
     [[nodiscard]] std::shared_ptr<SessionPort> find_session(SessionId id) const;
@@ -159,7 +160,8 @@ private:
     asio::steady_timer timer_{context_};
     TimePoint timer_at_ = TimePoint::max();
     asio::steady_timer second_{context_};
-    asio::steady_timer room_{context_};  // cancelled whenever a commit has ended
+    // Never expires; cancelled whenever a commit has ended.
+    asio::steady_timer room_{context_, asio::steady_timer::time_point::max()};
     storage::StoreStats stats_;
     std::string refusal_;
 

@@ -11,7 +11,8 @@ std::string describe(std::string_view doing, const rocksdb::Status& status) {
 
 Error to_error(std::string_view doing, const rocksdb::Status& status) {
     const bool gone = status.IsShutdownInProgress() || status.IsAborted();
-    return {gone ? ErrorCode::kUnavailable : ErrorCode::kInternal, describe(doing, status)};
+    if (gone) return {ErrorCode::kUnavailable, describe(doing, status)};
+    return {status.IsCorruption() ? ErrorCode::kConflict : ErrorCode::kInternal, describe(doing, status)};
 }
 
 bool is_permission_denied(const rocksdb::Status& status) {

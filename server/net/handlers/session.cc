@@ -73,22 +73,25 @@ bool handle_hello(Session& session, const protocol::FrameView& frame) {
     session.set_login_started();
     core::Namespace& opened = **ns;
     // Who the producer is may have to reach the disk first; until then the session has not logged in.
-    opened.open_session(session.id(), hello.producer_id(), hello.producer_epoch(), session.shard().now(),
-                        [weak = session.weak_from_this(), &opened, request_id = frame.request_id,
-                         name = hello.client_name()](const Result<std::uint64_t>& epoch) {
-                            const auto self = weak.lock();
-                            if (!self || !self->open()) {
-                                return;
-                            }
-                            if (!epoch) {
-                                protocol::FrameView view;
-                                view.request_id = request_id;
-                                refuse_and_close(*self, view, epoch.error());
-                                return;
-                            }
-                            self->login(opened, name);
-                            send_welcome(*self, request_id, opened, *epoch);
-                        });
+    opened.open_session(
+        session.id(), hello.producer_id(), hello.producer_epoch(), session.shard().now(),
+        [weak = session.weak_from_this(), &opened, &shard = session.shard(), id = session.id(),
+         request_id = frame.request_id, name = hello.client_name()](const Result<std::uint64_t>& epoch) {
+            const auto self = weak.lock();
+            if (!self || !self->open()) {
+                // Gone before it had logged in: the core must not take it for connected.
+                opened.close_session(id, false, shard.now());
+                return;
+            }
+            if (!epoch) {
+                protocol::FrameView view;
+                view.request_id = request_id;
+                refuse_and_close(*self, view, epoch.error());
+                return;
+            }
+            self->login(opened, name);
+            send_welcome(*self, request_id, opened, *epoch);
+        });
     return session.open();
 }
 

@@ -1,0 +1,234 @@
+// Records round trip; bytes from a damaged disk give an error, never a crash.
+#include "storage/record.h"
+
+#include <catch2/catch.hpp>
+#include <functional>
+#include <random>
+
+#include "protocol/base/bytes.h"
+
+namespace rockdove::storage {
+namespace {
+
+QueueRecord queue_record() {
+    QueueRecord record;
+    record.name = "jobs";
+    record.paused = true;
+    record.created_ms = 1'700'000'000'123;
+    record.settings.durability = Durability::kAsync;
+    record.settings.lease = Millis(1'234);
+    record.settings.max_attempts = 7;
+    record.settings.max_releases = 8;
+    record.settings.backoff_first = Millis(9);
+    record.settings.backoff_factor = 1.75;
+    record.settings.backoff_longest = Millis(10);
+    record.settings.backoff_jitter = 0.3;
+    record.settings.max_retry_delay = Millis(11);
+    record.settings.max_messages = 12;
+    record.settings.max_bytes = UINT64_MAX;
+    record.settings.dead_max = 13;
+    record.settings.reconnect_grace = Millis(14);
+    return record;
+}
+
+BlockStateRecord state_record() {
+    BlockStateRecord record;
+    record.done = {{0, 3}, {5, 6}, {100, 4'000'000'000}};
+    RunRecord run;
+    run.first = 3;
+    run.count = 2;
+    run.lease = 4;
+    run.attempts = 5;
+    run.releases = 6;
+    run.losses = 7;
+    run.epoch = UINT64_MAX;
+    run.lease_end_ms = 1'700'000'000'000;
+    run.consumer = "worker";
+    record.runs = {run, run};
+    record.runs[1].first = 50;
+    return record;
+}
+
+ReturnedRecord returned_record() {
+    ReturnedRecord record;
+    record.attempts = 1;
+    record.lease = 2;
+    record.releases = 3;
+    record.losses = 4;
+    record.visible_at_ms = 1'700'000'000'000;
+    record.dying = DeathReason::kRejected;
+    record.last_error = "no good";
+    record.last_consumer = "worker";
+    return record;
+}
+
+DeadRecord dead_record() {
+    DeadRecord record;
+    record.commit_time_ms = 1;
+    record.attempts = 2;
+    record.lease = 3;
+    record.redrives = 4;
+    Death death;
+    death.time_ms = 5;
+    death.reason = DeathReason::kMaxReleases;
+    death.attempt = 6;
+    death.consumer = "worker";
+    death.error = "text";
+    record.deaths = {death, death};
+    record.message = std::string("\x00\xFF message", 10);
+    return record;
+}
+
+ProducerRecord producer_record() {
+    ProducerRecord record;
+    record.epoch = 1ULL << 40;
+    record.floor = 2;
+    record.last_used_ms = 3;
+    AnswerRange range;
+    range.first = UINT64_MAX;
+    range.count = UINT32_MAX;
+    range.queue = QueueId(5);
+    range.sequence = Sequence(6);
+    range.commit_time_ms = 7;
+    record.answers = {range, range};
+    return record;
+}
+
+std::string block(const std::vector<std::string>& messages) {
+    std::string bytes(kBlockHeaderBytes, '\0');
+    ByteWriter out(bytes);
+    for (const std::string& message : messages) {
+        out.u8(static_cast<std::uint8_t>(kMessageTag));
+        out.string(message);
+    }
+    BlockHeader header;
+    header.count = static_cast<std::uint32_t>(messages.size());
+    header.commit_time_ms = -5;
+    write_block_header(bytes, header);
+    return bytes;
+}
+
+TEST_CASE("every record round trips", "[storage][record]") {
+    NamespaceRecord ns;
+    ns.id = NamespaceId(7);
+    ns.next_queue = UINT32_MAX;
+    CHECK(NamespaceRecord::decode(ns.encode())->id == ns.id);
+    CHECK(NamespaceRecord::decode(ns.encode())->next_queue == UINT32_MAX);
+
+    const Result<QueueRecord> queue = QueueRecord::decode(queue_record().encode());
+    REQUIRE(queue);
+    CHECK(queue->name == "jobs");
+    CHECK(queue->paused);
+    CHECK(queue->created_ms == 1'700'000'000'123);
+    CHECK(queue->settings == queue_record().settings);
+
+    HeadRecord head;
+    head.next = Sequence(kMaxSequence);
+    CHECK(HeadRecord::decode(head.encode())->next == head.next);
+
+    BlockIndexRecord index;
+    index.count = 1;
+    index.bytes = UINT32_MAX;
+    index.commit_time_ms = 5;
+    CHECK(BlockIndexRecord::decode(index.encode())->bytes == UINT32_MAX);
+
+    const Result<BlockStateRecord> state = BlockStateRecord::decode(state_record().encode());
+    REQUIRE(state);
+    CHECK(state->done == state_record().done);
+    CHECK(state->runs == state_record().runs);
+
+    CHECK(*ReturnedRecord::decode(returned_record().encode()) == returned_record());
+
+    const Result<DeadRecord> dead = DeadRecord::decode(dead_record().encode());
+    REQUIRE(dead);
+    CHECK(dead->deaths == dead_record().deaths);
+    CHECK(dead->message == dead_record().message);
+    CHECK(dead->redrives == 4);
+
+    const Result<ProducerRecord> producer = ProducerRecord::decode(producer_record().encode());
+    REQUIRE(producer);
+    CHECK(producer->answers == producer_record().answers);
+    CHECK(producer->epoch == 1ULL << 40);
+    CHECK(producer->floor == 2);
+}
+
+TEST_CASE("a block is its header and its messages", "[storage][record]") {
+    const std::string bytes = block({"a", "", std::string(300, 'x')});
+    const Result<BlockView> view = read_block(bytes);
+    REQUIRE(view);
+    CHECK(view->header.count == 3);
+    CHECK(view->header.commit_time_ms == -5);
+    CHECK(view->ends == std::vector<std::uint32_t>{16 + 3, 16 + 3 + 2, 16 + 3 + 2 + 303});
+    CHECK(view->ends.back() == bytes.size());
+    CHECK_FALSE(read_block(bytes + "x"));
+    CHECK_FALSE(read_block(""));
+    std::string flags = bytes;
+    flags[4] = 1;  // of a later version
+    CHECK_FALSE(read_block(flags));
+    std::string more = bytes;
+    more[0] = 4;
+    CHECK_FALSE(read_block(more));
+    more[3] = '\xFF';  // billions: refused before anything is reserved
+    CHECK_FALSE(read_block(more));
+}
+
+TEST_CASE("settled ranges that go backwards or overflow are refused", "[storage][record]") {
+    const auto decode = [](std::uint64_t skip, std::uint64_t count) {
+        std::string bytes;
+        ByteWriter out(bytes);
+        out.varint(2);
+        out.varint(10);
+        out.varint(5);
+        out.varint(skip);
+        out.varint(count);
+        out.varint(0);
+        return BlockStateRecord::decode(bytes);
+    };
+    CHECK(decode(1, 1));
+    CHECK_FALSE(decode(UINT64_MAX - 12, 5));
+    CHECK_FALSE(decode(1, UINT64_MAX - 5));
+    CHECK_FALSE(decode(UINT32_MAX, 1));
+}
+
+using Decode = std::function<bool(std::string_view)>;
+template <class Record>
+Decode decoder() {
+    return [](std::string_view bytes) {
+        const Result<Record> record = Record::decode(bytes);
+        if (!record) CHECK(record.error().code == ErrorCode::kInternal);
+        return record.has_value();
+    };
+}
+
+TEST_CASE("truncated, changed and random bytes give an error or another record, never a crash", "[storage][record]") {
+    const std::vector<std::pair<Decode, std::string>> kinds = {
+        {decoder<NamespaceRecord>(), NamespaceRecord{NamespaceId(300), 5}.encode()},
+        {decoder<QueueRecord>(), queue_record().encode()},
+        {decoder<HeadRecord>(), HeadRecord{Sequence(1'000)}.encode()},
+        {decoder<BlockIndexRecord>(), BlockIndexRecord{1, 2, 3}.encode()},
+        {decoder<BlockStateRecord>(), state_record().encode()},
+        {decoder<ReturnedRecord>(), returned_record().encode()},
+        {decoder<DeadRecord>(), dead_record().encode()},
+        {decoder<ProducerRecord>(), producer_record().encode()},
+        {[](std::string_view bytes) { return read_block(bytes).has_value(); }, block({"abc", "def"})},
+    };
+    std::mt19937_64 dice(3);
+    for (const auto& [decode, good] : kinds) {
+        REQUIRE(decode(good));
+        for (std::size_t size = 0; size < good.size(); ++size)
+            CHECK_FALSE(decode(std::string_view(good).substr(0, size)));
+        CHECK_FALSE(decode(good + '\0'));
+        for (int i = 0; i < 5'000; ++i) {
+            std::string changed = good;
+            changed[dice() % changed.size()] = static_cast<char>(dice());
+            if (i % 3 == 0) changed[dice() % changed.size()] = '\xFF';
+            decode(changed);
+            std::string random(dice() % 64, '\0');
+            for (char& c : random) c = static_cast<char>(dice());
+            decode(random);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace rockdove::storage

@@ -19,6 +19,7 @@ class Publisher:
         self.confirmed = {}     # producer sequence -> sequence in the queue
         self.refused = []       # Errors in the order in which they came
         self.confirms_after_error = 0
+        self.lost = 0           # confirmed and not received, as judge() found
         self.connection = None
         self.waiting = {}
 
@@ -137,6 +138,7 @@ def judge(address, publisher):
             except BrokerError as error:
                 complaints.append("ack refused: %s" % error)
     lost = [number for number in publisher.confirmed if number not in found]
+    publisher.lost = len(lost)
     if lost:
         complaints.append("%d of %d confirmed messages are lost, first %s" % (len(lost), len(publisher.confirmed), lost[:5]))
     wrong = [n for n, seq in publisher.confirmed.items() if found.get(n, seq) != seq]

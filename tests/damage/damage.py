@@ -199,8 +199,8 @@ def outcome(daemon, folder, publisher):
                 damaged = connection.show_queue("jobs").damaged
             lost = [c for c in complaints if "lost" in c or "only" in c]
             others = [c for c in complaints if c not in lost]
-            if lost and damaged:
-                return "starts, reports %d damaged" % damaged, others
+            if lost and publisher.lost <= damaged:
+                return "starts, reports %d damaged, %d are missing" % (damaged, publisher.lost), others
             return "starts", complaints
         return "starts, everything is there", []
     finally:

@@ -105,8 +105,9 @@ void Core::check_may_block(std::string_view what) const {
     }
 }
 
-void Core::send(std::string_view queue, const Message& message, SendWaiter waiter) {
-    if (producer_.send(queue, message, std::move(waiter), !on_io_thread())) wake();
+void Core::send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit) {
+    if (at_limit == AtLimit::kBlock && on_io_thread()) at_limit = AtLimit::kThrow;
+    if (producer_.send(queue, message, std::move(waiter), at_limit)) wake();
 }
 
 void Core::flush() {

@@ -37,7 +37,7 @@ public:
     void start();  // throws unless connected, or wait_for_broker
     void close(Millis grace);
     void abandon();  // close, from where one must not block
-    void send(std::string_view queue, const Message& message, SendWaiter waiter);
+    void send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit = AtLimit::kBlock);
     void flush();
     base::Result<v1::Frame> call(v1::Frame request, Millis timeout);
     std::shared_ptr<Consumer> attach(std::string queue, Access::WorkerSettings settings, Handler handler);

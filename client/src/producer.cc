@@ -128,12 +128,16 @@ std::string name_request(std::uint64_t connection, std::uint64_t request) {
 
 // `receipt` is complete but for its id.
 void accept(SendWaiter& waiter, const Receipt& receipt, IdRun& ids) {
-    if (auto* promise = std::get_if<std::promise<Receipt>>(&waiter)) {
-        promise->set_value(
-            Receipt{ids(receipt.sequence), receipt.sequence, receipt.duplicate, receipt.room, receipt.durability});
-    } else {
+    if (auto* callback = std::get_if<SendCallback>(&waiter)) {
         const Confirmed confirmed{receipt.sequence, receipt.duplicate};
-        std::get<SendCallback>(waiter)(nullptr, &confirmed);
+        (*callback)(nullptr, &confirmed);
+        return;
+    }
+    Receipt whole{ids(receipt.sequence), receipt.sequence, receipt.duplicate, receipt.room, receipt.durability};
+    if (auto* promise = std::get_if<std::promise<Receipt>>(&waiter)) {
+        promise->set_value(std::move(whole));
+    } else {
+        std::get<ReceiptCallback>(waiter)(std::error_code(), std::move(whole));
     }
 }
 
@@ -142,8 +146,10 @@ void accept(SendWaiter& waiter, const Receipt& receipt, IdRun& ids) {
 void fail_waiter(SendWaiter& waiter, const base::Error& error, const std::string& request_id) {
     if (auto* promise = std::get_if<std::promise<Receipt>>(&waiter)) {
         promise->set_exception(std::make_exception_ptr(to_public(error, request_id)));
+    } else if (auto* callback = std::get_if<SendCallback>(&waiter)) {
+        (*callback)(&error, nullptr);
     } else {
-        std::get<SendCallback>(waiter)(&error, nullptr);
+        std::get<ReceiptCallback>(waiter)(to_public(error).code(), Receipt());
     }
 }
 
@@ -176,11 +182,11 @@ std::shared_ptr<Batch> Producer::open_batch(std::string_view queue, std::size_t 
     return last_open_ = found->second;
 }
 
-bool Producer::send(std::string_view queue, const Message& message, SendWaiter waiter, bool may_block) {
+bool Producer::send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit) {
     const std::size_t bytes = Access::encoded_size(message) + 8;  // tag and length
     std::unique_lock lock(mutex_);
     if (!refused_ && !room_for(bytes)) {
-        if (config_.when_full_fail) {
+        if (config_.when_full_fail || at_limit == AtLimit::kFail) {
             lock.unlock();
             fail_waiter(waiter, base::Error(base::ErrorCode::kFull,
                                             "the client's own pending limit is reached: " +
@@ -188,7 +194,7 @@ bool Producer::send(std::string_view queue, const Message& message, SendWaiter w
                                                 std::to_string(config_.pending_bytes) + " bytes are not answered yet"));
             return false;
         }
-        if (!may_block)
+        if (at_limit == AtLimit::kThrow)
             fail(ErrorCode::kWouldDeadlock, "the pending limit is reached on the I/O thread, which makes room");
         ++blocked_;
         const bool room =
@@ -290,7 +296,7 @@ std::shared_ptr<Batch> Producer::take(const Limits& limits, std::uint64_t& next_
             fail_batch(*batch, base::Error(base::ErrorCode::kTooLarge,
                                            "a message of " + std::to_string(batch->records.size()) +
                                                " bytes; the broker takes " + std::to_string(limits.max_message_bytes)));
-            finished(*batch);
+            finished();
             continue;
         }
         if (batch->records.size() + kHeadBytes > limits.max_frame_bytes ||
@@ -298,7 +304,7 @@ std::shared_ptr<Batch> Producer::take(const Limits& limits, std::uint64_t& next_
             fail_batch(*batch,
                        base::Error(base::ErrorCode::kTooLarge,
                                    "the broker takes frames of " + std::to_string(limits.max_frame_bytes) + " bytes"));
-            finished(*batch);
+            finished();
             continue;
         }
         batch->first_seq = next_seq_;
@@ -321,7 +327,7 @@ void Producer::on_connected(bool new_life) {
             fail_batch(*batch, base::Error(base::ErrorCode::kOutcomeUnknown,
                                            "sent to \"" + batch->queue +
                                                "\", but the broker has forgotten this producer and cannot tell"));
-            finished(*batch);
+            finished();
         }
     }
     for (auto& [id, batch] : inflight_) batch->put_off.reset();
@@ -342,9 +348,10 @@ bool Producer::on_confirm(std::uint64_t request_id, std::string_view confirm, st
     if (!adds_up(view, batch->waiters.size())) {
         fail_batch(*batch, base::Error(base::ErrorCode::kProtocol, "the broker's confirm does not add up"),
                    name_request(connection, request_id));
-        finished(*batch);
+        finished();
         return true;
     }
+    make_room(*batch);
     IdRun ids(view.id_prefix);
     Receipt receipt;
     receipt.room = view.room;
@@ -372,7 +379,7 @@ bool Producer::on_confirm(std::uint64_t request_id, std::string_view confirm, st
         for (; at < end; ++at, ++duplicate.sequence) accept(batch->waiters[at], duplicate, first_ids);
     }
     accept_until(batch->waiters.size());
-    finished(*batch);
+    finished();
     return true;
 }
 
@@ -392,7 +399,7 @@ bool Producer::on_error(std::uint64_t request_id, const base::Error& error, std:
     }
     inflight_.erase(found);
     fail_batch(*batch, error, name_request(connection, request_id));
-    finished(*batch);
+    finished();
     return true;
 }
 
@@ -419,7 +426,7 @@ SteadyTime Producer::expire(SteadyTime now) {
                        base::Error(base::ErrorCode::kOutcomeUnknown,
                                    "sent to \"" + batch->queue + "\", but not answered within operation_timeout"));
         }
-        finished(*batch);
+        finished();
     }
     for (;;) {
         std::shared_ptr<Batch> batch;
@@ -435,7 +442,7 @@ SteadyTime Producer::expire(SteadyTime now) {
         }
         fail_batch(*batch, base::Error(base::ErrorCode::kUnavailable,
                                        "not sent to \"" + batch->queue + "\": no broker within operation_timeout"));
-        finished(*batch);
+        finished();
     }
 }
 
@@ -444,7 +451,7 @@ void Producer::fail_all(const base::Error& unsent, const base::Error& sent) {
     inflight_.clear();
     for (auto& [id, batch] : lost) {
         fail_batch(*batch, sent);
-        finished(*batch);
+        finished();
     }
     for (;;) {
         std::shared_ptr<Batch> batch;
@@ -457,22 +464,28 @@ void Producer::fail_all(const base::Error& unsent, const base::Error& sent) {
             last_open_.reset();
         }
         fail_batch(*batch, unsent);
-        finished(*batch);
+        finished();
     }
 }
 
 void Producer::fail_batch(Batch& batch, const base::Error& error, const std::string& request_id) {
+    make_room(batch);
     for (SendWaiter& waiter : batch.waiters) fail_waiter(waiter, error, request_id);
 }
 
-void Producer::finished(const Batch& batch) {
+void Producer::make_room(const Batch& batch) {
     const std::lock_guard lock(mutex_);
     pending_messages_ -= batch.waiters.size();
     pending_bytes_ -= batch.pending_bytes;
+    if (blocked_ > 0) changed_.notify_all();
+}
+
+void Producer::finished() {
+    const std::lock_guard lock(mutex_);
     oldest_number_ = !inflight_.empty() ? inflight_.begin()->second->number
                      : !unsent_.empty() ? unsent_.front()->number
                                         : next_number_;
-    if (blocked_ + flushing_ > 0) changed_.notify_all();
+    if (flushing_ > 0) changed_.notify_all();
 }
 
 }  // namespace rockdove::detail

@@ -27,8 +27,9 @@ namespace rockdove::detail {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-// Who waits for a message's answer.
-using SendWaiter = std::variant<std::promise<Receipt>, SendCallback>;
+// Who waits for a message's answer. Callbacks run on the I/O thread.
+using ReceiptCallback = std::function<void(std::error_code, Receipt)>;
+using SendWaiter = std::variant<std::promise<Receipt>, SendCallback, ReceiptCallback>;
 void fail_waiter(SendWaiter& waiter, const base::Error& error, const std::string& request_id = {});
 
 // Messages for one queue that travel in one Publish.
@@ -48,6 +49,13 @@ struct Batch {
     std::optional<base::Error> put_off;  // answered "not now": goes again with the next connection
 };
 
+// What send() does at the pending limit, unless when_full_fail says kFail anyway.
+enum class AtLimit : std::uint8_t {
+    kBlock,
+    kThrow,  // kWouldDeadlock
+    kFail    // kFull
+};
+
 class Producer {
 public:
     struct Limits {
@@ -59,9 +67,9 @@ public:
     explicit Producer(const Config& config) : config_(config) {}
 
     // --- any thread ---
-    // Queues a message; blocks at the pending limit unless `may_block` is false (then kWouldDeadlock is thrown).
+    // Queues a message, in the order of the calls.
     // Returns true if the I/O thread should look (see Core::wake).
-    bool send(std::string_view queue, const Message& message, SendWaiter waiter, bool may_block);
+    bool send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit);
     // Blocks until everything queued before is answered. False: not within the time. `wake` tells the I/O thread that
     // lingering is over.
     bool flush(SteadyTime deadline, const std::function<void()>& wake);
@@ -96,7 +104,9 @@ private:
     [[nodiscard]] bool room_for(std::size_t bytes) const;
     std::shared_ptr<Batch> open_batch(std::string_view queue, std::size_t record_bytes);
     void frame(Batch& batch);
-    void finished(const Batch& batch);
+    // An answered batch gives back its room before its waiters are told, and counts as finished afterwards.
+    void make_room(const Batch& batch);
+    void finished();
     void fail_batch(Batch& batch, const base::Error& error, const std::string& request_id = {});
 
     const Config& config_;

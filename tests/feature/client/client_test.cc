@@ -207,13 +207,21 @@ TEST_CASE("kill -9 while sending: every confirmed message is there, and none twi
     enough = true;
     sender.join();
 
+    std::mutex mutex;
     std::map<int, int> received;
-    Receiver inbox = client.open_receiver("jobs", WorkerOptions{}.prefetch(1'000));
-    while (std::optional<Job> job = inbox.next(2s)) {
-        ++received[std::stoi(std::string(job->body()))];
-        std::move(*job).ack();
-        if (received.size() == sent.size() && show(client, "jobs").ready() == 0) break;
-    }
+    Worker worker = client.receive(
+        "jobs",
+        [&](Job& job) -> Outcome {
+            const std::lock_guard lock(mutex);
+            ++received[std::stoi(std::string(job.body()))];
+            return {};
+        },
+        WorkerOptions{}.prefetch(1'000));
+    REQUIRE(comes_true([&] {
+        const v1::QueueInfo info = show(client, "jobs");
+        return info.ready() + info.started() + info.waiting() == 0;
+    }));
+    worker.stop();
     CHECK(received.size() == sent.size());
     CHECK(std::all_of(received.begin(), received.end(), [](const auto& entry) { return entry.second == 1; }));
     CHECK(std::all_of(sent.begin(), sent.end(), [&](int i) { return received.count(i) == 1; }));

@@ -52,7 +52,8 @@ std::string FakeConnection::read_bytes(std::size_t size) {
 }
 
 v1::Frame FakeConnection::read() {
-    for (;;) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
+    while (std::chrono::steady_clock::now() < deadline) {  // pings must not keep it waiting for ever
         std::uint32_t size = 0;
         const std::string prefix = read_bytes(sizeof size);
         std::memcpy(&size, prefix.data(), sizeof size);
@@ -64,6 +65,7 @@ v1::Frame FakeConnection::read() {
         pong.mutable_pong();
         write(pong);
     }
+    throw std::runtime_error("the client sent nothing but pings");
 }
 
 v1::Frame FakeConnection::read(v1::Frame::KindCase kind) {

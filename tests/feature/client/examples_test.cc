@@ -1,0 +1,48 @@
+// The quick starts do what their page says.
+#include <array>
+#include <catch2/catch.hpp>
+#include <cstdio>
+
+#include "tests/support/daemon.h"
+
+namespace {
+
+struct Output {
+    std::string text;
+    int status = -1;
+};
+
+Output run(const std::string& command) {
+    FILE* pipe = ::popen(command.c_str(), "r");
+    if (pipe == nullptr) throw std::runtime_error("cannot run " + command);
+    Output output;
+    std::array<char, 4096> buffer{};
+    for (std::size_t got = 0; (got = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
+        output.text.append(buffer.data(), got);
+    }
+    output.status = ::pclose(pipe);
+    return output;
+}
+
+}  // namespace
+
+TEST_CASE("quick start 1 stores its jobs, quick start 2 works them off", "[client][feature][examples]") {
+    rockdove::test::Daemon daemon(ROCKDOVED_PATH);
+    const Output sent = run(std::string(SEND_JOB_PATH) + " " + daemon.url());
+    CHECK(sent.status == 0);
+    CHECK_THAT(sent.text, Catch::Contains(" stored\n1000 more stored\n"));
+    const Output worked = run(std::string(WORKER_PATH) + " " + daemon.url());
+    CHECK(worked.status == 0);
+    CHECK(worked.text == "1001 sent\n");
+}
+
+TEST_CASE("a quick start without a broker says so and fails", "[client][feature][examples]") {
+    std::string url;
+    {
+        const rockdove::test::Daemon gone(ROCKDOVED_PATH);
+        url = gone.url();
+    }
+    const Output output = run(std::string(SEND_JOB_PATH) + " '" + url + "?connect_timeout=200ms' 2>&1");
+    CHECK(output.status != 0);
+    CHECK_THAT(output.text, Catch::Contains("Connection refused") && Catch::Contains("try again later"));
+}

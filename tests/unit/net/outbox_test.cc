@@ -1,0 +1,53 @@
+#include "server/net/outbox.h"
+
+#include <catch2/catch.hpp>
+
+namespace rockdove::net {
+namespace {
+
+TEST_CASE("an outbox is above its high-water mark one byte past it, in flight or not", "[net][outbox]") {
+    Outbox outbox;
+    CHECK(outbox.empty());
+    CHECK_FALSE(outbox.sending());
+    outbox.pending().assign(Outbox::kHighWater, 'x');
+    CHECK_FALSE(outbox.above_high_water());
+    CHECK(outbox.take().size() == Outbox::kHighWater);
+    CHECK(outbox.sending());
+    CHECK(outbox.empty());
+    outbox.pending() += "y";
+    CHECK(outbox.above_high_water());
+    CHECK(outbox.bytes() == Outbox::kHighWater + 1);
+    outbox.sent();
+    CHECK_FALSE(outbox.sending());
+    CHECK_FALSE(outbox.above_high_water());
+    CHECK(outbox.bytes() == 1);
+}
+
+TEST_CASE("what is put in while a write is under way leaves with the next one, in order", "[net][outbox]") {
+    Outbox outbox;
+    outbox.pending() += "a";
+    CHECK(outbox.take() == "a");
+    outbox.pending() += "b";
+    outbox.pending() += "c";
+    outbox.sent();
+    CHECK(outbox.take() == "bc");
+    outbox.sent();
+    CHECK(outbox.bytes() == 0);
+}
+
+TEST_CASE("a burst's buffer is not kept by a connection that is idle afterwards", "[net][outbox]") {
+    Outbox outbox;
+    outbox.pending().assign(4 << 20, 'x');
+    (void)outbox.take();
+    outbox.sent();
+    (void)outbox.take();  // the buffers have changed places
+    outbox.sent();
+    CHECK(outbox.pending().capacity() <= 256 * 1024);
+}
+
+TEST_CASE("the hard limit leaves room above the high-water mark for answers", "[net][outbox]") {
+    CHECK(Outbox::kHardLimit >= 4 * Outbox::kHighWater);
+}
+
+}  // namespace
+}  // namespace rockdove::net

@@ -47,6 +47,7 @@ def publishes():
     yield "long_length", b"\x0a\x01q" + b"\x7a\x83\x00\x0a\x01a" + one
     yield "not_utf8_subject", b"\x0a\x01q" + b"\x7a\x04\x22\x02\xff\xfe"
     yield "not_utf8_header", b"\x0a\x01q" + b"\x7a\x06\x12\x04\x0a\x02\xff\xfe"
+    yield "bad_queue_replaced", bytes.fromhex("78030a01ab7a000a01610a0171")  # found by the fuzzer
     yield "cut", (b"\x0a\x01q" + one)[:-1]
     yield "group", b"\x0a\x01q" + one + b"\x0b\x0c"
 

@@ -262,6 +262,12 @@ void Shard::submit() {
     stamp.time_ms = to_unix_ms(now());
     in_flight_ = stage_.take_effects();
     committing_ = true;
+    // A small disk can fill between two looks: each byte may lie there three times (log, table, merged table).
+    written_since_stats_ += stage_.writes().bytes();
+    if (options_.min_free_bytes != 0 && stats_.disk_total_bytes != 0 &&
+        stats_.disk_free_bytes < options_.min_free_bytes + 3 * written_since_stats_) {
+        ask_store();
+    }
     ++commits_;
     syncs_ += stage_.writes().sync() ? 1 : 0;
     committer_->submit(stage_.take_writes(), stamp);
@@ -351,17 +357,25 @@ void Shard::on_second() {
         if (const auto session = weak.lock()) session->check_deadlines(steady);
     }
     flush_sessions();
-    // Asking for the disk's free space may wait for the disk.
+    ask_store();
+}
+
+// On the read thread: asking for the disk's free space may wait for the disk.
+void Shard::ask_store() {
+    if (asking_store_) return;
+    asking_store_ = true;
     reader_->run([this] { asio::post(context_, [this, stats = store_.stats()] { check_store(stats); }); });
 }
 
 void Shard::check_store(const storage::StoreStats& stats) {
     stats_ = stats;
+    written_since_stats_ = 0;
+    asking_store_ = false;
     std::string why;
     if (stats.disk_total_bytes != 0 && stats.disk_free_bytes < options_.min_free_bytes) {
         why = "the disk is low: " + std::to_string(stats.disk_free_bytes >> 20) + " MiB free, publishes need " +
               std::to_string(options_.min_free_bytes >> 20) +
-              " MiB (storage.min_free); free some space, or let consumers drain";
+              " MiB (storage.disk_low); free some space, or let consumers drain";
     } else if (stats.write_stalled) {
         why = "the store is catching up with earlier writes; try again in a moment";
     }

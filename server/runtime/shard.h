@@ -128,6 +128,7 @@ private:
     void arm_timer();
     void on_timer();
     void on_second();
+    void ask_store();
     void check_store(const storage::StoreStats& stats);
     void stop_failed(const Error& why_submitted, const Error& why_staged);
     asio::awaitable<void> second_loop();
@@ -163,6 +164,8 @@ private:
     // Never expires; cancelled whenever a commit has ended.
     asio::steady_timer room_{context_, asio::steady_timer::time_point::max()};
     storage::StoreStats stats_;
+    std::uint64_t written_since_stats_ = 0;
+    bool asking_store_ = false;
     std::string refusal_;
 
     std::unique_ptr<ReadThread> reader_;

@@ -57,7 +57,7 @@ std::uint64_t Queue::erase_records() {
     }
     writes.remove(storage::head_key(shared_.ns, id_));
     writes.remove(storage::queue_key(shared_.ns, id_));
-    return messages_;
+    return messages_ - dying_.size();  // those are as good as dead
 }
 
 namespace {

@@ -150,6 +150,27 @@ TEST_CASE("a retry of a message whose block has left memory reads it again", "[c
     CHECK(queue.info().started == 19'999);
 }
 
+TEST_CASE("a message whose death waits for its body is no longer a message when the queue is deleted",
+          "[core][backlog]") {
+    QueueFixture queue;
+    queue.publish(numbered(3));
+    queue.restart();
+    queue.reconnect();
+    REQUIRE(queue.consume());
+    const std::vector<Received> got = queue.take();
+    REQUIRE(got.size() == 3);
+    queue.restart();  // started, and no body in memory
+    queue.reconnect();
+    ConsumeOptions back;
+    back.held = {got[0].through(got[2])};
+    REQUIRE(queue.consume(back));
+    queue.defer_reads();
+    queue.reject(got[1]);
+    REQUIRE(queue.pending_reads() == 1);
+    CHECK(*queue.remove() == 2);
+    queue.serve_reads();
+}
+
 TEST_CASE("several queues together stay within the shard's window", "[core][backlog]") {
     QueueFixture queue;
     for (int q = 0; q < 70; ++q) {

@@ -13,7 +13,7 @@ import threading
 import time
 
 import rockdove_raw as raw
-from broker import Broker
+from broker import SANITIZED, SLOW, Broker
 from rockdove_raw import Connection, Frame, Message, admin, data
 
 LOGIN_SECONDS = 10.0
@@ -150,7 +150,7 @@ class Abuse:
         grown = self.broker.resident_bytes() - self.base_memory
         p99 = self.neighbour.p99(begun, time.monotonic())
         bound = max(5 * self.base_p99, 1.0)  # RELIABILITY L3: a publish takes at most 1 s at p99
-        self.check(grown < memory_limit, "%s: memory grew by %.1f MiB" % (name, grown / 2**20))
+        self.check(SANITIZED or grown < memory_limit, "%s: memory grew by %.1f MiB" % (name, grown / 2**20))
         self.check(p99 < bound and not self.neighbour.error, "%s: the neighbour's p99 is %.1f ms (%s)" % (
             name, p99 * 1000, self.neighbour.error or "no failure"))
 
@@ -158,7 +158,7 @@ class Abuse:
         begun = time.monotonic()
         try:
             Connection(self.broker.address).close()
-            self.check(time.monotonic() - begun < 1, "%s: a fresh login takes %.0f ms" % (
+            self.check(time.monotonic() - begun < 1 * SLOW, "%s: a fresh login takes %.0f ms" % (
                 name, (time.monotonic() - begun) * 1000))
         except (OSError, raw.Closed, raw.Timeout, raw.BrokerError) as error:
             self.check(False, "%s: a fresh login fails: %r" % (name, error))
@@ -171,7 +171,7 @@ class Abuse:
         flood.add("zero", 50, struct.pack("<I", 0))
         flood.watch(5)
         for name, times in flood.closed_after.items():
-            self.check(max(times) < 1, "%s: %d closed, the last after %.0f ms" % (name, len(times), max(times) * 1000))
+            self.check(max(times) < 1 * SLOW, "%s: %d closed, the last after %.0f ms" % (name, len(times), max(times) * 1000))
         self.check(not flood.opened, "huge lengths: %d connections are still open" % len(flood.opened))
         flood.close()
         self.assess("huge lengths", begun)

@@ -10,7 +10,7 @@ import time
 import unittest
 
 import rockdove_raw as raw
-from broker import Broker
+from broker import SANITIZED, SLOW, Broker
 from rockdove_raw import BrokerError, Closed, Connection, Frame, Message, admin, data, message, session
 
 OPTIONS = None
@@ -76,7 +76,7 @@ class Limits(unittest.TestCase):
                 connection.receive(seconds)
         except Closed:
             pass
-        self.assertLess(time.monotonic() - begun, seconds)
+        self.assertLess(time.monotonic() - begun, seconds * SLOW)
 
     def test_names_have_at_most_128_bytes(self):
         for size, good in ((128, True), (129, False)):
@@ -247,8 +247,8 @@ class Limits(unittest.TestCase):
         begun = time.monotonic()
         answer = self.connection.receive(10)
         self.assertEqual((answer.request_id, raw.code_name(answer.error.code)), (9, "INVALID"))
-        self.assertLess(time.monotonic() - begun, 2)
-        self.assertLess(self.broker.resident_bytes() - before, 64 << 20)
+        self.assertLess(time.monotonic() - begun, 2 * SLOW)
+        self.assertTrue(SANITIZED or self.broker.resident_bytes() - before < 64 << 20)
 
     def test_floods_of_ranges_are_refused(self):
         self.connection.publish(self.queue, [Message()] * 10)
@@ -265,7 +265,7 @@ class Limits(unittest.TestCase):
             answer = self.connection.receive(10)
             self.assertEqual((answer.request_id, raw.code_name(answer.error.code)), (9, "TOO_LARGE"))
         self.connection.request(ping=session.Ping())
-        self.assertLess(self.broker.resident_bytes() - before, 64 << 20)
+        self.assertTrue(SANITIZED or self.broker.resident_bytes() - before < 64 << 20)
 
     def test_frames_other_than_publish_have_at_most_128_kib(self):
         for size, good in ((128 << 10, True), ((128 << 10) + 1, False)):
@@ -289,7 +289,7 @@ class Limits(unittest.TestCase):
         answer = self.connection.extend(1, [wide] * 4000)
         self.assertEqual(answer.count, 0)
         self.assertTrue(answer.stale)
-        self.assertLess(time.monotonic() - begun, 2)
+        self.assertLess(time.monotonic() - begun, 2 * SLOW)
         for first, last in ((0, 5), (5, 4), (1, 2**48), (1, 2**64 - 1)):
             self.refused("INVALID", self.connection.extend, 1, [raw.seq_range(first, last, delivery.epoch, 1)])
         everything = raw.seq_range(1, 2**48 - 1, delivery.epoch, delivery.lease)

@@ -10,7 +10,7 @@ from run import Run, arguments, load_plan, queue_plan, say
 def main():
     parser = arguments(__doc__, 30)
     parser.add_argument("--shortest", type=float, default=0.2, help="seconds from ready to kill, at least")
-    parser.add_argument("--longest", type=float, default=4.0)
+    parser.add_argument("--longest", type=float, default=3.0)
     options = parser.parse_args()
     with Run(options, "crash_kill") as run:
         run.make_broker()

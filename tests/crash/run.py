@@ -45,7 +45,7 @@ def arguments(description, cycles):
     parser.add_argument("--rdload", help="the C++ load; without it only the Python one runs")
     parser.add_argument("--cycles", type=int, default=cycles)
     parser.add_argument("--seed", type=int, default=None, help="repeats a run's random choices")
-    parser.add_argument("--rate", type=float, default=250, help="messages per second and producer")
+    parser.add_argument("--rate", type=float, default=200, help="messages per second and producer")
     parser.add_argument("--keep", metavar="DIR", help="keep history, data and log there")
     return parser
 

@@ -25,7 +25,8 @@ enum class CommitOutcome : std::uint8_t { kDurable = 1, kFailed, kUnknown, kFenc
 
 struct CommitResult {
     CommitOutcome outcome = CommitOutcome::kUnknown;
-    std::string error;  // empty if durable; else what failed: file and system error
+    std::string error;     // empty if durable; else what failed: file and system error
+    bool damaged = false;  // the store's own files contradict their checksums: opening again will not help
 };
 
 // Stored in the same batch with each commit (record "meta").

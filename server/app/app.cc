@@ -28,6 +28,11 @@ constexpr std::uint64_t kOtherFiles = 640;
 // A start needs room for what it flushes; less if publishes are to be accepted with less.
 constexpr std::uint64_t kStartFreeBytes = std::uint64_t{64} << 20;
 
+// A restart helps after a failed write or a full disk, never against damaged files.
+int exit_code_after(const base::Error& store_failure) {
+    return store_failure.code == base::ErrorCode::kConflict ? kExitData : kExitIo;
+}
+
 // Blocks of a quarter MiB come and go. From the heap they leave holes that stay resident: with 1,000,000 messages of 1 KiB
 // queued, 300 MiB instead of 100 MiB (measured). Pages of their own go back to the system at once.
 void limit_memory() {
@@ -180,11 +185,11 @@ std::optional<Failure> App::start_shard() {
     options.min_free_bytes = settings().disk_low.of(disk_size(data_dir_));
     shard_ = std::make_unique<runtime::Shard>(base::ShardId(0), *store_, options);
     shard_->on_failure([this](const base::Error& error) {
-        note_failure(error.text);
+        note_failure(error);
         // From now on the process ends in time even if the main thread is stuck.
-        std::thread([] {
+        std::thread([code = exit_code_after(error)] {
             std::this_thread::sleep_for(kFailedWithin);
-            ::_exit(kExitIo);
+            ::_exit(code);
         }).detach();
         signals_.post_failure();
     });
@@ -195,9 +200,9 @@ std::optional<Failure> App::start_shard() {
     return std::nullopt;
 }
 
-void App::note_failure(const std::string& text) {
+void App::note_failure(const base::Error& error) {
     const std::lock_guard lock(failure_mutex_);
-    failure_text_ = text;
+    failure_ = error;
 }
 
 std::optional<Failure> App::start_listener() {
@@ -288,7 +293,7 @@ void App::stop() {
     shard_->stop();
     status_.shard = nullptr;
     if (const auto closed = store_->close(); !closed) {
-        note_failure(closed.error().text);
+        note_failure(closed.error());
         end_failed();
     }
     if (http_) http_->stop();
@@ -333,16 +338,18 @@ int App::report(const Failure& failure) {
 // The store is in an unknown state: nothing is closed or flushed through it, nothing confirmed can be lost by that.
 void App::end_failed() {
     status_.phase = admin::Phase::kFailed;
-    std::string text;
-    {
+    const base::Error failure = [this] {
         const std::lock_guard lock(failure_mutex_);
-        text = failure_text_;
-    }
-    spdlog::critical("stopped after a failure of the store; start again to recover err={} exit={}", field(text),
-                     kExitIo);
+        return failure_;
+    }();
+    const int code = exit_code_after(failure);
+    spdlog::critical(
+        "stopped after a failure of the store; {} err={} exit={}",
+        code == kExitData ? "its files are damaged, restore the data directory from a copy" : "start again to recover",
+        field(failure.text), code);
     stop_logging();
     if (temporary_) temporary_->remove();
-    ::_exit(kExitIo);
+    ::_exit(code);
 }
 
 }  // namespace rockdove::app

@@ -49,7 +49,7 @@ private:
     void drain_sessions();
     void on_shard(const std::function<void()>& work);  // runs it on the shard's thread, and waits
     void reload();
-    void note_failure(const std::string& text);
+    void note_failure(const base::Error& error);
     int report(const Failure& failure);
     void tear_down();
     [[noreturn]] void end_failed();
@@ -69,7 +69,7 @@ private:
     std::unique_ptr<net::Listener> listener_;
 
     std::mutex failure_mutex_;  // the shard's thread writes, the main thread reads
-    std::string failure_text_;
+    base::Error failure_{base::ErrorCode::kInternal, ""};
 };
 
 }  // namespace rockdove::app

@@ -411,6 +411,13 @@ std::size_t Namespace::consumer_count() const {
     return count;
 }
 
+bool Namespace::holds_deliveries(SessionId session) const {
+    const auto found = sessions_.find(session);
+    if (found == sessions_.end()) return false;
+    return std::any_of(found->second.consumers.begin(), found->second.consumers.end(),
+                       [](const auto& entry) { return entry.second->held_messages != 0; });
+}
+
 void Namespace::for_each_queue(const std::function<void(const Queue&)>& visit) const {
     for (const auto& [id, queue] : queues_) visit(*queue);
 }

@@ -140,6 +140,8 @@ public:
     [[nodiscard]] const Counters& counters() const { return shared_.counters; }
     [[nodiscard]] std::size_t queue_count() const { return by_name_.size(); }
     [[nodiscard]] std::size_t consumer_count() const;
+    // Whether the session's consumers have deliveries that are not settled.
+    [[nodiscard]] bool holds_deliveries(SessionId session) const;
     // For metrics: every queue, in no order.
     void for_each_queue(const std::function<void(const Queue&)>& visit) const;
 

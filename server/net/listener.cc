@@ -1,8 +1,7 @@
 #include "server/net/listener.h"
 
-#include <spdlog/spdlog.h>
-
 #include "server/net/session.h"
+#include "server/runtime/log.h"
 
 namespace rockdove::net {
 
@@ -52,7 +51,7 @@ asio::awaitable<void> Listener::accept_loop() {
         }
         // Out of file descriptors, most likely: do not spin.
         if (std::chrono::steady_clock::now() > logged + kLogEvery) {
-            spdlog::warn("msg=\"cannot accept connections\" err=\"{}\"", error.message());
+            runtime::log("net").warn("cannot accept connections err={:?}", error.message());
             logged = std::chrono::steady_clock::now();
         }
         pause.expires_after(kPauseWithoutFiles);

@@ -1,11 +1,10 @@
 #include "server/net/session.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
 #include "protocol/base/bytes.h"
 #include "server/net/encode.h"
+#include "server/runtime/log.h"
 
 namespace rockdove::net {
 
@@ -195,8 +194,8 @@ void Session::flush() {
         // Deliveries stop at the high-water mark; what grows beyond it are answers that the client does not read.
         const std::size_t limit = logged_in() || closing_ ? Outbox::kHardLimit : kOutboxBeforeLogin;
         if (outbox_.pending().size() <= limit || closing_) return;
-        spdlog::warn("msg=\"client does not read, connection closed\" conn={} client=\"{}\" waiting_bytes={}",
-                     id_.value, client_name_, outbox_.bytes());
+        runtime::log("net").warn("client does not read, connection closed conn={} client={:?} waiting_bytes={}",
+                                 id_.value, client_name_, outbox_.bytes());
         closing_ = true;
         shut_down();
         return;
@@ -231,7 +230,7 @@ void Session::write_done(boost::system::error_code error) {
 void Session::login(core::Namespace& ns, std::string client_name) {
     ns_ = &ns;
     client_name_ = std::move(client_name);
-    spdlog::debug("msg=\"client connected\" conn={} client=\"{}\" ns=\"{}\"", id_.value, client_name_, ns.name());
+    runtime::log("net").debug("client connected conn={} client={:?} ns={:?}", id_.value, client_name_, ns.name());
 }
 
 void Session::say_farewell() {
@@ -276,6 +275,11 @@ void Session::say_goodbye(const std::string& reason, Millis reconnect_after) {
     frame.mutable_go_away()->set_reason(reason);
     frame.mutable_go_away()->set_reconnect_after_ms(static_cast<std::uint64_t>(reconnect_after.count()));
     send(frame);
+}
+
+bool Session::idle(Steady::time_point since) const {
+    if (closing_) return false;  // about to end by itself
+    return heard_at_ <= since && outbox_.empty() && reserved_ == 0 && (!logged_in() || !ns_->holds_deliveries(id_));
 }
 
 void Session::check_deadlines(Steady::time_point now) {

@@ -48,6 +48,7 @@ public:
     void flush() override;
     void close(const Error& why) override;
     void hang_up() override { stop_reading(); }
+    [[nodiscard]] bool idle(Steady::time_point since) const override;
     void say_goodbye(const std::string& reason, Millis reconnect_after) override;
     void check_deadlines(Steady::time_point now) override;
 

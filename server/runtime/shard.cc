@@ -1,10 +1,9 @@
 #include "server/runtime/shard.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
 #include "protocol/names.h"
+#include "server/runtime/log.h"
 #include "storage/keys.h"
 
 namespace rockdove::runtime {
@@ -18,6 +17,9 @@ constexpr std::size_t kStageBytes = 32 << 20;
 constexpr Millis kLateTimer{500};
 constexpr Millis kLateGrace{50};
 constexpr std::chrono::seconds kHousekeeping{1};
+// A drain hangs up on clients that hold nothing and have been silent for so long after they were told.
+constexpr std::chrono::seconds kQuietBeforeHangUp{1};
+constexpr std::chrono::milliseconds kLookForIdle{20};
 
 Error outcome_unknown(const std::string& what) {
     return {ErrorCode::kOutcomeUnknown,
@@ -26,7 +28,7 @@ Error outcome_unknown(const std::string& what) {
 
 Error not_stored(const std::string& what) { return {ErrorCode::kUnavailable, "not stored: " + what}; }
 
-void log_line(const std::string& text) { spdlog::warn("{}", text); }
+void log_line(const std::string& text) { log("core").warn("{}", text); }
 
 }  // namespace
 
@@ -37,7 +39,7 @@ Shard::Shard(ShardId id, storage::MessageStore& store, ShardOptions options)
       clock_(store.opened().time_ms),
       started_(clock_.now()),
       tasks_([](const std::string& name, const std::string& what) {
-          spdlog::error("msg=\"task ended by an exception\" task=\"{}\" err=\"{}\"", name, what);
+          log("core").error("task ended by an exception task={:?} err={:?}", name, what);
       }),
       random_(std::random_device{}()) {
     window_.drop = [this](const core::WindowBudget::Trailing& block) {
@@ -92,9 +94,7 @@ Result<void> Shard::recover() {
 
 Result<void> Shard::start() {
     // A commit that is under way may well hold.
-    const auto read_failed = [this](const Error& error) {
-        stop_failed(outcome_unknown(error.text), not_stored(error.text));
-    };
+    const auto read_failed = [this](const Error& error) { stop_failed(error, outcome_unknown(error.text)); };
     reader_ = std::make_unique<ReadThread>(
         store_, context_, [this] { request_turn(); }, read_failed);
     if (Result<void> ok = recover(); !ok) {
@@ -205,11 +205,20 @@ asio::awaitable<void> Shard::close_loop(std::string reason, Millis grace, std::f
         if (const auto session = weak.lock()) session->say_goodbye(reason, Millis(1'000));
     }
     flush_sessions();
-    const auto end = std::chrono::steady_clock::now() + grace;
+    const auto begin = std::chrono::steady_clock::now();
     asio::steady_timer wait(context_);
-    while (!sessions_.empty() && std::chrono::steady_clock::now() < end) {
-        wait.expires_after(std::min<std::chrono::steady_clock::duration>(std::chrono::milliseconds(20), grace));
+    while (!sessions_.empty() && std::chrono::steady_clock::now() < begin + grace) {
+        wait.expires_after(std::min<std::chrono::steady_clock::duration>(kLookForIdle, grace));
         co_await wait.async_wait(asio::use_awaitable);
+        const auto quiet_since = std::chrono::steady_clock::now() - kQuietBeforeHangUp;
+        if (quiet_since < begin) continue;  // they have just been told
+        for (const auto& [id, weak] : std::unordered_map(sessions_)) {
+            if (const auto session = weak.lock(); session && session->idle(quiet_since)) session->hang_up();
+        }
+    }
+    if (!sessions_.empty()) {
+        log("core").warn("clients still hold messages at the end of the drain, closing connections={} waited_ms={}",
+                         sessions_.size(), grace.count());
     }
     for (const auto& [id, weak] : std::unordered_map(sessions_)) {
         if (const auto session = weak.lock()) session->hang_up();
@@ -262,11 +271,10 @@ void Shard::submit() {
     stamp.time_ms = to_unix_ms(now());
     in_flight_ = stage_.take_effects();
     committing_ = true;
-    // A small disk can fill between two looks: each byte may lie there three times (log, table, merged table).
-    written_since_stats_ += stage_.writes().bytes();
-    if (options_.min_free_bytes != 0 && stats_.disk_total_bytes != 0 &&
-        stats_.disk_free_bytes < options_.min_free_bytes + 3 * written_since_stats_) {
+    written_ += stage_.writes().bytes();
+    if (disk_low()) {
         ask_store();
+        if (refusal_.empty()) refuse_publishes(low_disk_text());
     }
     ++commits_;
     syncs_ += stage_.writes().sync() ? 1 : 0;
@@ -279,7 +287,8 @@ void Shard::commit_done(Lsn lsn, const storage::CommitResult& result) {
     if (result.outcome != storage::CommitOutcome::kDurable) {
         const std::string what = result.error.empty() ? "the store refused a commit" : result.error;
         const bool unknown = result.outcome == storage::CommitOutcome::kUnknown;
-        stop_failed(unknown ? outcome_unknown(what) : not_stored(what), not_stored(what));
+        const Error why(result.damaged ? ErrorCode::kConflict : ErrorCode::kInternal, what);
+        stop_failed(why, unknown ? outcome_unknown(what) : not_stored(what));
         return;
     }
     stage_.set_committed(lsn);
@@ -293,10 +302,11 @@ void Shard::commit_done(Lsn lsn, const storage::CommitResult& result) {
 }
 
 // ARCHITECTURE section 6.3: never resume in place. Everybody who waits is told, then the process ends.
-void Shard::stop_failed(const Error& why_submitted, const Error& why_staged) {
+void Shard::stop_failed(const Error& why, const Error& why_submitted) {
     if (failed_) return;
     failed_ = true;
-    spdlog::critical("msg=\"store failed, stopping\" shard={} err=\"{}\"", id_.value, why_staged.text);
+    const Error why_staged = not_stored(why.text);
+    log("core").critical("store failed, stopping shard={} err={:?}", id_.value, why.text);
     run_effects(std::exchange(in_flight_, {}), &why_submitted);
     run_effects(stage_.take_effects(), &why_staged);
     for (const auto& [id, weak] : std::unordered_map(sessions_)) {
@@ -304,7 +314,7 @@ void Shard::stop_failed(const Error& why_submitted, const Error& why_staged) {
     }
     flush_sessions();
     room_.cancel();
-    if (failed_callback_) failed_callback_(why_staged);
+    if (failed_callback_) failed_callback_(why);
     if (stopping_) context_.stop();
 }
 
@@ -364,29 +374,45 @@ void Shard::on_second() {
 void Shard::ask_store() {
     if (asking_store_) return;
     asking_store_ = true;
+    asked_at_ = written_;
     reader_->run([this] { asio::post(context_, [this, stats = store_.stats()] { check_store(stats); }); });
+}
+
+// A small disk can fill between two looks, so what was written since the last one counts: each byte may lie there three
+// times (log, table, merged table).
+bool Shard::disk_low() const {
+    return options_.min_free_bytes != 0 && stats_.disk_total_bytes != 0 &&
+           stats_.disk_free_bytes < options_.min_free_bytes + 3 * (written_ - measured_at_);
+}
+
+std::string Shard::low_disk_text() const {
+    return "the disk is low: " + std::to_string(stats_.disk_free_bytes >> 20) + " MiB free, publishes need " +
+           std::to_string(options_.min_free_bytes >> 20) +
+           " MiB (storage.disk_low) and room for what is being written; free some space, or let consumers drain";
 }
 
 void Shard::check_store(const storage::StoreStats& stats) {
     stats_ = stats;
-    written_since_stats_ = 0;
+    measured_at_ = asked_at_;
     asking_store_ = false;
     std::string why;
-    if (stats.disk_total_bytes != 0 && stats.disk_free_bytes < options_.min_free_bytes) {
-        why = "the disk is low: " + std::to_string(stats.disk_free_bytes >> 20) + " MiB free, publishes need " +
-              std::to_string(options_.min_free_bytes >> 20) +
-              " MiB (storage.disk_low); free some space, or let consumers drain";
+    if (disk_low()) {
+        why = low_disk_text();
     } else if (stats.write_stalled) {
         why = "the store is catching up with earlier writes; try again in a moment";
     }
+    refuse_publishes(std::move(why));
+}
+
+void Shard::refuse_publishes(std::string why) {
     if (why.empty() != refusal_.empty()) {
         if (why.empty()) {
-            spdlog::info("msg=\"publishes are accepted again\" shard={}", id_.value);
+            log("core").info("publishes are accepted again shard={}", id_.value);
         } else {
-            spdlog::warn("msg=\"publishes are refused\" shard={} reason=\"{}\"", id_.value, why);
+            log("core").warn("publishes are refused shard={} reason={:?}", id_.value, why);
         }
     }
-    refusal_ = why;
+    refusal_ = std::move(why);
     for (const auto& [name, ns] : namespaces_) ns->refuse_publishes(refusal_);
 }
 

@@ -40,6 +40,8 @@ public:
     virtual void flush() = 0;                  // send what has been put into the outbox
     virtual void close(const Error& why) = 0;  // say it, then hang up
     virtual void hang_up() = 0;                // without a word, once the outbox is empty
+    // Nothing heard since then, nothing to send, and the client holds no message.
+    [[nodiscard]] virtual bool idle(std::chrono::steady_clock::time_point since) const = 0;
     virtual void say_goodbye(const std::string& reason, Millis reconnect_after) = 0;  // GoAway
     virtual void check_deadlines(std::chrono::steady_clock::time_point now) = 0;      // called about once a second
 };
@@ -75,7 +77,8 @@ public:
 
     // Rebuilds the namespaces (on the calling thread), then starts the threads. Error: kInternal, the store is damaged.
     Result<void> start();
-    // To be set before start().
+    // To be set before start(). Called once, on the shard's thread: kConflict if the store's files are damaged, else
+    // what made a write fail.
     void on_failure(std::function<void(const Error&)> callback) { failed_callback_ = std::move(callback); }
     // Commits what is staged, then ends the threads. Sessions must be closed before (close_sessions()), or are dropped.
     void stop();
@@ -130,7 +133,11 @@ private:
     void on_second();
     void ask_store();
     void check_store(const storage::StoreStats& stats);
-    void stop_failed(const Error& why_submitted, const Error& why_staged);
+    void refuse_publishes(std::string why);  // empty: they are accepted
+    [[nodiscard]] bool disk_low() const;
+    [[nodiscard]] std::string low_disk_text() const;
+    // `why_submitted`: what those hear whose change is at the commit thread; everybody else's is certainly not stored.
+    void stop_failed(const Error& why, const Error& why_submitted);
     asio::awaitable<void> second_loop();
     asio::awaitable<void> close_loop(std::string reason, Millis grace, std::function<void()> done);
 
@@ -164,7 +171,9 @@ private:
     // Never expires; cancelled whenever a commit has ended.
     asio::steady_timer room_{context_, asio::steady_timer::time_point::max()};
     storage::StoreStats stats_;
-    std::uint64_t written_since_stats_ = 0;
+    std::uint64_t written_ = 0;      // bytes handed to the commit thread
+    std::uint64_t asked_at_ = 0;     // written_ when the store was asked
+    std::uint64_t measured_at_ = 0;  // written_ that stats_ has in it at least
     bool asking_store_ = false;
     std::string refusal_;
 

@@ -48,7 +48,11 @@ rocksdb::Status add(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* fam
     return rocksdb::Status::OK();
 }
 
-CommitResult refused(const std::string& why) { return {CommitOutcome::kFailed, why}; }
+CommitResult refused(const std::string& why, bool damaged = false) { return {CommitOutcome::kFailed, why, damaged}; }
+
+CommitResult unknown(std::string_view doing, const rocksdb::Status& status) {
+    return {CommitOutcome::kUnknown, describe(doing, status), status.IsCorruption()};
+}
 
 Error unavailable() { return {ErrorCode::kUnavailable, "the store is closed, or stopped after an error"}; }
 
@@ -149,7 +153,7 @@ CommitResult RocksdbStore::commit(const WriteSet& writes, const CommitStamp& sta
     if (!parts.usable) return refused(unavailable().text);
     if (parts.database.watcher().failed()) {
         parts.usable = false;
-        return refused(parts.database.watcher().background_error());
+        return refused(parts.database.watcher().background_error(), parts.database.watcher().damaged());
     }
     RD_CHECK(stamp.lsn.value == parts.meta.lsn + 1);
     MetaRecord next = parts.meta;
@@ -159,25 +163,25 @@ CommitResult RocksdbStore::commit(const WriteSet& writes, const CommitStamp& sta
     rocksdb::Status status = parts.write(writes, next, writes.sync());
     if (!status.ok()) {
         parts.usable = false;
-        return {CommitOutcome::kUnknown, describe("commit", status)};
+        return unknown("commit", status);
     }
     if (status = parts.flush_after(kBusyRemovals); !status.ok()) {
         parts.usable = false;
-        return {CommitOutcome::kUnknown, describe("flush", status)};
+        return unknown("flush", status);
     }
     parts.commits.fetch_add(1, std::memory_order_relaxed);
     parts.bytes_written.fetch_add(writes.bytes(), std::memory_order_relaxed);
-    if (!writes.sync()) return {CommitOutcome::kDurable, {}};
+    if (!writes.sync()) return {CommitOutcome::kDurable, {}, false};
     parts.syncs.fetch_add(1, std::memory_order_relaxed);
     const bool switched = parts.database.watcher().take_wal_switched();
     if (switched || std::chrono::steady_clock::now() - parts.mark_written >= kMarkEvery) {
         status = parts.write_mark();
         if (!status.ok()) {
             parts.usable = false;
-            return {CommitOutcome::kUnknown, describe("write DURABLE", status)};
+            return unknown("write DURABLE", status);
         }
     }
-    return {CommitOutcome::kDurable, {}};
+    return {CommitOutcome::kDurable, {}, false};
 }
 
 CommitResult RocksdbStore::tick() {
@@ -185,13 +189,13 @@ CommitResult RocksdbStore::tick() {
     if (!parts.usable) return refused(unavailable().text);
     if (parts.database.watcher().failed()) {
         parts.usable = false;
-        return refused(parts.database.watcher().background_error());
+        return refused(parts.database.watcher().background_error(), parts.database.watcher().damaged());
     }
     rocksdb::Status status = parts.flush_after(kIdleRemovals);
     if (status.ok() && parts.mark_due) status = parts.write_mark();
-    if (status.ok()) return {CommitOutcome::kDurable, {}};
+    if (status.ok()) return {CommitOutcome::kDurable, {}, false};
     parts.usable = false;
-    return {CommitOutcome::kUnknown, describe("write DURABLE", status)};
+    return unknown("write DURABLE", status);
 }
 
 Result<void> RocksdbStore::scan(std::string_view begin, std::string_view end,

@@ -27,7 +27,10 @@ const char* reason_name(rocksdb::BackgroundErrorReason reason) {
 
 void Watcher::OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) {
     const std::lock_guard lock(mutex_);
-    if (error_.empty()) error_ = describe(reason_name(reason), *error);
+    if (error_.empty()) {
+        error_ = describe(reason_name(reason), *error);
+        damaged_ = error->IsCorruption();
+    }
     failed_.store(true, std::memory_order_release);
 }
 
@@ -44,6 +47,11 @@ void Watcher::OnMemTableSealed(const rocksdb::MemTableInfo&) { wal_switched_.sto
 std::string Watcher::background_error() const {
     const std::lock_guard lock(mutex_);
     return error_;
+}
+
+bool Watcher::damaged() const {
+    const std::lock_guard lock(mutex_);
+    return damaged_;
 }
 
 }  // namespace rockdove::storage

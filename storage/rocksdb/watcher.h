@@ -22,6 +22,8 @@ public:
 
     // Text of the first background error; empty if there was none.
     [[nodiscard]] std::string background_error() const;
+    // Whether that error was a checksum that does not fit.
+    [[nodiscard]] bool damaged() const;
     [[nodiscard]] bool failed() const { return failed_.load(std::memory_order_acquire); }
     [[nodiscard]] bool stalled() const { return stalled_.load(std::memory_order_relaxed); }
     // True once after the log was switched.
@@ -33,6 +35,7 @@ private:
     std::atomic<bool> wal_switched_{false};
     mutable std::mutex mutex_;  // background threads write error_ while others read it
     std::string error_;
+    bool damaged_ = false;
 };
 
 }  // namespace rockdove::storage

@@ -71,7 +71,7 @@ def fills_slowly(broker, disk):
                             how, sorted(code_of(publisher.refused)), len(publisher.confirmed)))
         failed += check(all(error.retryable and error.text and not error.closes for error in publisher.refused),
                         "the refusal says why and may be retried: %s" % [e.text for e in publisher.refused[:1]])
-        failed += check(disk.free_bytes() > 2 * MIB, "it stops before the end: %d MiB are left" % (disk.free_bytes() // MIB))
+        failed += check(disk.free_bytes() > 32 * MIB, "it stops before the end: %d MiB are left" % (disk.free_bytes() // MIB))
         failed += check(len(publisher.confirmed) > 500, "%d messages are confirmed" % len(publisher.confirmed))
         connection.create_queue("admin-goes-on")
         failed += check(connection.show_queue("slow").ready >= len(publisher.confirmed), "administration goes on")

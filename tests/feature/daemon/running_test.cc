@@ -35,6 +35,17 @@ std::string slurp(const std::string& path) {
     return text.str();
 }
 
+void hold_a_message(Wire& wire) {
+    REQUIRE(wire.publish("emails", "hello").has_confirm());
+    rockdove::v1::Frame frame;
+    frame.mutable_consume()->set_queue("emails");
+    frame.mutable_consume()->set_consumer(1);
+    frame.mutable_consume()->set_name("holder");
+    frame.mutable_consume()->set_credit_messages(1);
+    REQUIRE(wire.ask(frame).has_consume_ok());
+    REQUIRE(wire.receive().has_deliver());
+}
+
 }  // namespace
 
 TEST_CASE("metrics tell what happened", "[daemon][metrics]") {
@@ -85,17 +96,31 @@ TEST_CASE("below the free-space limit publishes are refused and readiness says s
 
 TEST_CASE("TERM drains: not ready, clients are told, those who stay are cut off in time", "[daemon][drain]") {
     const TempDir dir;
-    Process daemon(flags(dir, {"--set", "server.drain_timeout=1s"}), dir.path("log"));
+    Process daemon(flags(dir, {"--set", "server.drain_timeout=2s"}), dir.path("log"));
     daemon.wait_ready();
     Wire wire(daemon.port());
     wire.hello();
-    REQUIRE(wire.publish("emails", "hello").has_confirm());
+    hold_a_message(wire);
     HttpPeer probe(daemon.http_port());
     daemon.signal(SIGTERM);
     CHECK(wire.receive().has_go_away());
     probe.send("GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     CHECK_THAT(probe.read_to_end(), StartsWith("HTTP/1.1 503") && Contains("draining"));
     CHECK_THROWS(Wire(daemon.port()).hello());  // nobody new is let in
+    CHECK(daemon.wait_exit(10s) == 0);
+    CHECK_THAT(daemon.log(), Contains("comp=\"core\"") && Contains("clients still hold messages"));
+}
+
+TEST_CASE("TERM does not wait for clients that hold nothing", "[daemon][drain]") {
+    const TempDir dir;
+    Process daemon(flags(dir, {"--set", "server.drain_timeout=1h"}), dir.path("log"));
+    daemon.wait_ready();
+    Wire silent(daemon.port());
+    Wire idle(daemon.port());
+    idle.hello();
+    REQUIRE(idle.publish("emails", "hello").has_confirm());
+    daemon.signal(SIGTERM);
+    CHECK(idle.receive().has_go_away());
     CHECK(daemon.wait_exit(10s) == 0);
 }
 
@@ -105,6 +130,7 @@ TEST_CASE("a second TERM ends the wait for clients", "[daemon][drain]") {
     daemon.wait_ready();
     Wire wire(daemon.port());
     wire.hello();
+    hold_a_message(wire);
     daemon.signal(SIGTERM);
     CHECK(wire.receive().has_go_away());
     daemon.signal(SIGTERM);

@@ -30,6 +30,7 @@ public:
 
     std::atomic<bool> fail_scans{false};
     std::atomic<std::uint64_t> disk_free{0};
+    mutable std::mutex looking;  // who holds it keeps stats() waiting
 
     [[nodiscard]] const storage::StoreState& opened() const override { return inner_.opened(); }
     storage::CommitResult commit(const storage::WriteSet& writes, const storage::CommitStamp& stamp) override {
@@ -43,6 +44,7 @@ public:
     }
     Result<std::optional<std::string>> get(std::string_view key) override { return inner_.get(key); }
     [[nodiscard]] storage::StoreStats stats() const override {
+        const std::lock_guard wait(looking);
         storage::StoreStats stats = inner_.stats();
         stats.disk_total_bytes = 1'000'000;
         stats.disk_free_bytes = disk_free;
@@ -98,6 +100,8 @@ public:
     void close(const Error& why) override {
         tell([&](Told& told) { told.closed.push_back(why.code); });
     }
+    [[nodiscard]] bool idle(std::chrono::steady_clock::time_point) const override { return idle_; }
+    void set_idle() { idle_ = true; }
     void hang_up() override {
         tell([&](Told& told) { ++told.hung_up; });
     }
@@ -117,6 +121,7 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     Told told_;
+    std::atomic<bool> idle_{false};
 };
 
 // Shard, session 1 in namespace "default", queue "q".

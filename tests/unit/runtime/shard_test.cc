@@ -74,7 +74,7 @@ TEST_CASE("an unknown commit: who waits for it hears OUTCOME_UNKNOWN, who is sta
 TEST_CASE("a failed tick ends the shard like a failed commit", "[runtime][shard]") {
     ShardFixture fixture;
     fixture.faulty.fail_tick();
-    CHECK(fixture.wait_for_failure() == std::vector{ErrorCode::kUnavailable});
+    CHECK(fixture.wait_for_failure() == std::vector{ErrorCode::kInternal});
     fixture.publish(1);
     CHECK(fixture.session->told().confirms.empty());
 }
@@ -208,6 +208,26 @@ TEST_CASE("Q-3 a disk that is low refuses publishes until there is room again", 
     publish_until([&](const Told& told) { return confirmed(told, request); });
 }
 
+TEST_CASE("Q-3 what was written since the disk was looked at counts three times", "[runtime][shard]") {
+    ShardOptions options;
+    options.min_free_bytes = 1'000'000 - 100;  // room for a message, not for three of it
+    ShardFixture fixture(backing(), {}, options);
+    const auto publish = [&](std::uint64_t request) {
+        fixture.publish(request);
+        fixture.session->wait(
+            [&](const Told& told) { return confirmed(told, request) || !errors(told, request).empty(); });
+        return confirmed(fixture.session->told(), request);
+    };
+    std::uint64_t request = 0;
+    {
+        const std::lock_guard nobody_looks(fixture.store.looking);
+        publish(++request);  // refused already if what the fixture wrote still counts
+        CHECK_FALSE(publish(++request));
+        CHECK(errors(fixture.session->told(), request) == std::vector{ErrorCode::kStoreBusy});
+    }
+    while (!publish(++request)) REQUIRE(request < 1'000'000);  // the disk has been looked at, it has room
+}
+
 TEST_CASE("closing sessions says goodbye first, and hangs up after the grace", "[runtime][shard]") {
     ShardFixture fixture;
     std::promise<void> done;
@@ -216,6 +236,18 @@ TEST_CASE("closing sessions says goodbye first, and hangs up after the grace", "
     const Told told = fixture.session->told();
     CHECK(told.goodbyes == std::vector<std::string>{"draining"});
     CHECK(told.hung_up == 1);
+}
+
+TEST_CASE("closing sessions hangs up on who holds nothing before the grace is over", "[runtime][shard]") {
+    ShardFixture fixture;
+    std::promise<void> done;
+    fixture.run([&] { fixture.shard.close_sessions("draining", Millis(3'600'000), [&] { done.set_value(); }); });
+    fixture.session->wait([](const Told& told) { return told.goodbyes.size() == 1; });
+    CHECK(fixture.session->told().hung_up == 0);
+    fixture.session->set_idle();
+    fixture.session->wait([](const Told& told) { return told.hung_up > 0; });
+    fixture.run([&] { fixture.shard.remove_session(SessionId(1)); });
+    REQUIRE(done.get_future().wait_for(kDeadline) == std::future_status::ready);
 }
 
 TEST_CASE("closing sessions is done as soon as none is left", "[runtime][shard]") {

@@ -89,6 +89,7 @@ private:
     asio::awaitable<void> supervise();
     asio::awaitable<bool> connect_round(std::vector<Endpoint> endpoints, SteadyTime deadline);
     asio::awaitable<base::Result<void>> open(Endpoint endpoint, SteadyTime deadline);
+    asio::awaitable<base::Result<void>> connect_socket(Endpoint endpoint);
     asio::awaitable<base::Result<void>> greet(std::uint64_t epoch);
     asio::awaitable<base::Error> read_loop();
     asio::awaitable<void> pause_for(Millis time);
@@ -153,6 +154,7 @@ private:
     asio::io_context io_{1};
     std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
     asio::ip::tcp::socket socket_{io_};
+    asio::ip::tcp::resolver resolver_{io_};
     asio::steady_timer timer_{io_};
     asio::steady_timer pause_{io_};
     SteadyTime armed_ = SteadyTime::max();

@@ -122,17 +122,40 @@ asio::awaitable<bool> Core::connect_round(std::vector<Endpoint> endpoints, Stead
     co_return false;
 }
 
-asio::awaitable<base::Result<void>> Core::open(Endpoint endpoint, SteadyTime deadline) {
+// Opens socket_ to one of the endpoint's addresses.
+asio::awaitable<base::Result<void>> Core::connect_socket(Endpoint endpoint) {
+    boost::system::error_code error;
+    boost::system::error_code ignored;
+    socket_.close(ignored);
     socket_ = Tcp::socket(io_);
-    Tcp::resolver resolver(io_);
+    const asio::ip::address address = asio::ip::make_address(endpoint.host, error);
+    if (!error) {
+        const Tcp::endpoint target(address, endpoint.port);
+        std::tie(error) = co_await socket_.async_connect(target, kTuple);
+    } else {
+        const std::string port = std::to_string(endpoint.port);
+        Tcp::resolver::results_type found;
+        std::tie(error, found) = co_await resolver_.async_resolve(endpoint.host, port, kTuple);
+        if (!error && finishing_) error = asio::error::operation_aborted;
+        if (error) co_return unavailable("looking up the name: " + error.message());
+        Tcp::endpoint used;
+        std::tie(error, used) = co_await asio::async_connect(socket_, found, kTuple);
+    }
+    if (error) co_return unavailable("connecting: " + error.message());
+    const Tcp::no_delay no_delay(true);
+    socket_.set_option(no_delay, ignored);
+    co_return base::Result<void>();
+}
+
+asio::awaitable<base::Result<void>> Core::open(Endpoint endpoint, SteadyTime deadline) {
     // The watchdog may fire when everything is over already, so it asks first.
     auto watching = std::make_shared<bool>(true);
     bool late = false;
     asio::steady_timer watchdog(io_, deadline);
-    watchdog.async_wait([this, watching, &resolver, &late](boost::system::error_code error) {
+    watchdog.async_wait([this, watching, &late](boost::system::error_code error) {
         if (error || !*watching) return;
         late = true;
-        resolver.cancel();
+        resolver_.cancel();
         boost::system::error_code ignored;
         socket_.close(ignored);
     });
@@ -141,59 +164,29 @@ asio::awaitable<base::Result<void>> Core::open(Endpoint endpoint, SteadyTime dea
         ~Unwatch() { *watching = false; }
     };
     const Unwatch unwatch{watching};
-    const auto why = [&](const char* doing, boost::system::error_code error) {
-        return unavailable(late ? std::string(doing) + ": no answer in time"
-                                : std::string(doing) + ": " + error.message());
-    };
 
-    boost::system::error_code not_an_address;
-    const asio::ip::address address = asio::ip::make_address(endpoint.host, not_an_address);
-    boost::system::error_code error;
-    if (!not_an_address) {
-        const Tcp::endpoint target(address, endpoint.port);
-        std::tie(error) = co_await socket_.async_connect(target, kTuple);
-    } else {
-        const std::string port = std::to_string(endpoint.port);
-        Tcp::resolver::results_type found;
-        std::tie(error, found) = co_await resolver.async_resolve(endpoint.host, port, kTuple);
-        if (error) co_return why("looking up the name", error);
-        Tcp::endpoint used;
-        std::tie(error, used) = co_await asio::async_connect(socket_, found, kTuple);
+    const char* doing = "connecting";
+    base::Result<void> opened = co_await connect_socket(endpoint);
+    if (opened) {
+        doing = "greeting";
+        opened = co_await greet(producer_epoch_);
     }
-    if (error || late) co_return why("connecting", error);
-    boost::system::error_code ignored;
-    const Tcp::no_delay no_delay(true);
-    socket_.set_option(no_delay, ignored);
-
-    base::Result<void> greeted = co_await greet(producer_epoch_);
     bool new_life = producer_epoch_ == 0;
-    if (!greeted && greeted.error().code == base::ErrorCode::kNotFound && producer_epoch_ != 0) {
+    if (!opened && opened.error().code == base::ErrorCode::kNotFound && producer_epoch_ != 0) {
         // The broker has forgotten this producer: its old life ends here, and the connection with it.
         producer_epoch_ = 0;
         new_life = true;
-        socket_.close(ignored);
-        socket_ = Tcp::socket(io_);
-        if (!not_an_address) {
-            const Tcp::endpoint target(address, endpoint.port);
-            std::tie(error) = co_await socket_.async_connect(target, kTuple);
-        } else {
-            const std::string port = std::to_string(endpoint.port);
-            Tcp::resolver::results_type found;
-            std::tie(error, found) = co_await resolver.async_resolve(endpoint.host, port, kTuple);
-            Tcp::endpoint used;
-            if (!error) std::tie(error, used) = co_await asio::async_connect(socket_, found, kTuple);
-        }
-        if (error || late) co_return why("connecting", error);
-        socket_.set_option(no_delay, ignored);
-        greeted = co_await greet(0);
+        opened = co_await connect_socket(endpoint);
+        if (opened) opened = co_await greet(0);
     }
-    if (!greeted) {
-        socket_.close(ignored);
-        if (late) co_return why("greeting", error);
-        co_return greeted.error();
+    if (opened && !late) {
+        connected(to_string(endpoint), new_life);
+        co_return base::Result<void>();
     }
-    connected(to_string(endpoint), new_life);
-    co_return base::Result<void>();
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    if (late) co_return unavailable(std::string(doing) + ": no answer in time");
+    co_return opened;
 }
 
 v1::Hello Core::hello(std::uint64_t epoch) const {

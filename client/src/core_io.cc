@@ -513,7 +513,8 @@ void Core::finish() {
     pause_.cancel();
     if (!connected_) {
         boost::system::error_code ignored;
-        socket_.close(ignored);  // ends an attempt to connect
+        resolver_.cancel();  // ends an attempt to connect
+        socket_.close(ignored);
         return;
     }
     take_settles();

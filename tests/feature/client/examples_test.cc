@@ -36,6 +36,13 @@ TEST_CASE("quick start 1 stores its jobs, quick start 2 works them off", "[clien
     CHECK(worked.text == "1001 sent\n");
 }
 
+TEST_CASE("the coroutine quick start receives what it sent", "[client][feature][examples]") {
+    rockdove::test::Daemon daemon(ROCKDOVED_PATH);
+    const Output output = run(std::string(COROUTINES_PATH) + " " + daemon.url());
+    CHECK(output.status == 0);
+    CHECK_THAT(output.text, Catch::Contains("received: hi\n"));
+}
+
 TEST_CASE("a quick start without a broker says so and fails", "[client][feature][examples]") {
     std::string url;
     {

@@ -222,6 +222,9 @@ TEST_CASE("at the pending limit a send fails with kFull where it was asked to", 
     connection.confirm(connection.read(v1::Frame::kPublish), 1);
     CHECK(first.get().sequence == 1);
     CHECK(second.get().sequence == 2);
+    auto fourth = client.send_async("a", "4");
+    connection.confirm(connection.read(v1::Frame::kPublish), 3);
+    CHECK(fourth.get().sequence == 3);
 }
 
 TEST_CASE("at the pending limit a send blocks until there is room", "[client][send]") {

@@ -43,6 +43,7 @@ struct Access {
     // Appends `message` as a field 15: tag, length, encoded Message. Body first.
     static void encode(const Message& message, std::string& out);
     static std::size_t encoded_size(const Message& message);  // of the Message alone
+    static bool has_properties(const Message& message) { return message.properties_ != nullptr; }
 };
 
 // `request_id` as Error::request_id().

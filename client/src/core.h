@@ -111,6 +111,7 @@ private:
     void write();
     void put(const v1::Frame& frame);
     void put_request(std::uint64_t id, Request& request);
+    void put_off(Settling& settle);
     void take_settles();
     void put_settles(const std::shared_ptr<Consumer>& consumer, std::vector<SettleEntry> entries);
     void put_one_settle(const std::shared_ptr<Consumer>& consumer, std::vector<SettleEntry> entries);

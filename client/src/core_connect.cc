@@ -310,12 +310,7 @@ void Core::disconnected(const base::Error& reason) {
     producer_.on_disconnected();
     auto settling = std::move(settling_);
     settling_.clear();
-    for (auto& [id, settle] : settling) {
-        for (SettleEntry& entry : settle.entries) {
-            entry.sent_before = true;
-            settle.consumer->backlog().push_back(std::move(entry));
-        }
-    }
+    for (auto& [id, settle] : settling) put_off(settle);
     // Consumers first: the answers below may make them look at themselves.
     const auto consumers = consumers_;
     for (const auto& [number, consumer] : consumers) consumer->on_detached();
@@ -352,7 +347,8 @@ void Core::terminal(const base::Error& reason) {
         if (!closed_) closed_ = reason;
     }
     producer_.refuse(reason);
-    producer_.fail_all(reason, reason);
+    producer_.fail_all(reason,
+                       base::Error(base::ErrorCode::kOutcomeUnknown, "sent, but not answered before: " + reason.text));
     auto requests = std::move(requests_);
     requests_.clear();
     for (auto& [id, request] : requests) request.done(reason);

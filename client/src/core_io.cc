@@ -134,15 +134,27 @@ void Core::on_answer(std::uint64_t id, base::Result<v1::Frame> answer) {
     done(std::move(answer));
 }
 
+// Once more with the next connection. A consumer that has ended will not have one.
+void Core::put_off(Settling& settle) {
+    const bool ended = consumers_.find(settle.consumer->number) == consumers_.end();
+    for (SettleEntry& entry : settle.entries) {
+        entry.sent_before = true;
+        if (!ended) {
+            settle.consumer->backlog().push_back(std::move(entry));
+        } else if (entry.waiter) {
+            entry.waiter->set_value(
+                base::Error(base::ErrorCode::kOutcomeUnknown,
+                            "the connection broke before the settle was answered, and its receiver has ended"));
+        }
+    }
+}
+
 void Core::on_settled(std::uint64_t id, const base::Result<v1::Frame>& answer) {
     const auto found = settling_.find(id);
     Settling settle = std::move(found->second);
     settling_.erase(found);
     if (!answer && not_now(answer.error().code)) {  // the broker is about to stop: again with the next one
-        for (SettleEntry& entry : settle.entries) {
-            entry.sent_before = true;
-            settle.consumer->backlog().push_back(std::move(entry));
-        }
+        put_off(settle);
         return;
     }
     for (SettleEntry& entry : settle.entries) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "client/src/fast_id.h"
+#include "protocol/base/check.h"
 #include "protocol/frame.h"
+#include "protocol/message_view.h"
 #include "protocol/names.h"
 #include "protocol/wire.h"
 #include "rockdove/v1/frame.pb.h"
@@ -15,6 +17,7 @@ namespace {
 constexpr std::size_t kBatchMessages = 512;
 constexpr std::size_t kBatchBytes = 256 * 1024;
 constexpr std::size_t kMaxNumbersOnTheirWay = 60'000;  // the broker remembers 65,536
+constexpr std::size_t kRecordBytes = 8;                // at most: a message's tag and length
 constexpr std::size_t kHeadBytes = 256;                // more than a Publish needs beside its messages
 constexpr Millis kBatchAge{100};  // messages of a batch share a deadline, so they must be of one age
 
@@ -182,8 +185,18 @@ std::shared_ptr<Batch> Producer::open_batch(std::string_view queue, std::size_t 
     return last_open_ = found->second;
 }
 
+// The broker refuses a frame whole. A message that it will refuse for what is in it must not take others with it.
+bool Producer::goes_alone(const Message& message, std::size_t encoded_size) {
+    if (!Access::has_properties(message)) return false;
+    std::string record;
+    Access::encode(message, record);
+    return !protocol::check_message(std::string_view(record).substr(record.size() - encoded_size));
+}
+
 bool Producer::send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit) {
-    const std::size_t bytes = Access::encoded_size(message) + 8;  // tag and length
+    const std::size_t encoded_size = Access::encoded_size(message);
+    const std::size_t bytes = encoded_size + kRecordBytes;
+    const bool alone = goes_alone(message, encoded_size);
     std::unique_lock lock(mutex_);
     if (!refused_ && !room_for(bytes)) {
         if (config_.when_full_fail || at_limit == AtLimit::kFail) {
@@ -217,13 +230,55 @@ bool Producer::send(std::string_view queue, const Message& message, SendWaiter w
         fail_waiter(waiter, *error);
         return false;
     }
+    if (alone) close_batch(queue);
     Batch& batch = *open_batch(queue, bytes);
     Access::encode(message, batch.records);
     batch.waiters.push_back(std::move(waiter));
     ++pending_messages_;
     pending_bytes_ += bytes;
+    batch.largest = std::max(batch.largest, encoded_size);
     batch.pending_bytes += bytes;
+    if (alone) close_batch(queue);
     return true;
+}
+
+// What is sent to this queue from now on goes into later batches.
+void Producer::close_batch(std::string_view queue) {
+    const auto found = open_.find(queue);
+    if (found != open_.end()) open_.erase(found);
+    if (last_open_ && last_open_->queue == queue) last_open_.reset();
+}
+
+// A batch that was made before the broker's limits were known, cut into such as fit. A message that is too large by
+// itself becomes a batch of its own.
+std::vector<std::shared_ptr<Batch>> Producer::split(Batch& batch, const Limits& limits) {
+    const std::size_t most_bytes = limits.max_frame_bytes - kHeadBytes;
+    std::vector<std::shared_ptr<Batch>> parts;
+    protocol::FieldReader in(batch.records);
+    std::size_t begin = 0;
+    for (SendWaiter& waiter : batch.waiters) {
+        RD_CHECK(in.next());  // we have written it
+        const std::size_t message = in.field().bytes.size();
+        const std::size_t end = static_cast<std::size_t>(in.field().bytes.data() - batch.records.data()) + message;
+        const std::size_t size = end - begin;
+        const bool fits = !parts.empty() && parts.back()->records.size() + size <= most_bytes &&
+                          parts.back()->waiters.size() < limits.max_messages_per_frame &&
+                          std::max(message, parts.back()->largest) <= limits.max_message_bytes;
+        if (!fits) {
+            auto part = std::make_shared<Batch>();
+            part->queue = batch.queue;
+            part->created = batch.created;
+            part->number = batch.number;
+            parts.push_back(std::move(part));
+        }
+        Batch& part = *parts.back();
+        part.records.append(batch.records, begin, size);
+        part.waiters.push_back(std::move(waiter));
+        part.largest = std::max(part.largest, message);
+        part.pending_bytes += message + kRecordBytes;
+        begin = end;
+    }
+    return parts;
 }
 
 bool Producer::flush(SteadyTime deadline, const std::function<void()>& wake) {
@@ -292,18 +347,20 @@ std::shared_ptr<Batch> Producer::take(const Limits& limits, std::uint64_t& next_
             if (still_open) open_.erase(open);
             if (last_open_ == batch) last_open_.reset();
         }
-        if (batch->records.size() > limits.max_message_bytes + 8 && batch->waiters.size() == 1) {
-            fail_batch(*batch, base::Error(base::ErrorCode::kTooLarge,
-                                           "a message of " + std::to_string(batch->records.size()) +
-                                               " bytes; the broker takes " + std::to_string(limits.max_message_bytes)));
-            finished();
+        const bool too_large = batch->records.size() + kHeadBytes > limits.max_frame_bytes ||
+                               batch->waiters.size() > limits.max_messages_per_frame ||
+                               batch->largest > limits.max_message_bytes;
+        if (too_large && batch->waiters.size() > 1) {
+            auto parts = split(*batch, limits);
+            const std::lock_guard lock(mutex_);
+            unsent_.insert(unsent_.begin(), std::make_move_iterator(parts.begin()),
+                           std::make_move_iterator(parts.end()));
             continue;
         }
-        if (batch->records.size() + kHeadBytes > limits.max_frame_bytes ||
-            batch->waiters.size() > limits.max_messages_per_frame) {
-            fail_batch(*batch,
-                       base::Error(base::ErrorCode::kTooLarge,
-                                   "the broker takes frames of " + std::to_string(limits.max_frame_bytes) + " bytes"));
+        if (too_large) {
+            fail_batch(*batch, base::Error(base::ErrorCode::kTooLarge,
+                                           "a message of " + std::to_string(batch->largest) +
+                                               " bytes; the broker takes " + std::to_string(limits.max_message_bytes)));
             finished();
             continue;
         }
@@ -392,9 +449,13 @@ bool Producer::on_error(std::uint64_t request_id, const base::Error& error, std:
         return true;
     }
     if (error.code == base::ErrorCode::kFenced) {
+        // Only this batch is certainly refused: the confirms of others may have been overtaken.
+        inflight_.erase(found);
+        fail_batch(*batch, error, name_request(connection, request_id));
+        finished();
         fenced_ = true;
         refuse(error);
-        fail_all(error, error);
+        fail_all(error, base::Error(base::ErrorCode::kOutcomeUnknown, "sent, but not answered before: " + error.text));
         return true;
     }
     inflight_.erase(found);

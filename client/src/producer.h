@@ -39,6 +39,7 @@ struct Batch {
     std::vector<SendWaiter> waiters;
     SteadyTime created;
     std::uint64_t number = 0;       // by creation
+    std::size_t largest = 0;        // bytes of its largest message
     std::size_t pending_bytes = 0;  // as counted against the limit
     // From sealing on, the I/O thread's:
     std::string head;  // frame up to the messages
@@ -103,6 +104,9 @@ private:
 
     [[nodiscard]] bool room_for(std::size_t bytes) const;
     std::shared_ptr<Batch> open_batch(std::string_view queue, std::size_t record_bytes);
+    void close_batch(std::string_view queue);
+    static bool goes_alone(const Message& message, std::size_t encoded_size);
+    static std::vector<std::shared_ptr<Batch>> split(Batch& batch, const Limits& limits);
     void frame(Batch& batch);
     // An answered batch gives back its room before its waiters are told, and counts as finished afterwards.
     void make_room(const Batch& batch);

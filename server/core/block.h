@@ -27,6 +27,7 @@ struct Run {
     std::uint64_t epoch = 0;
     std::uint64_t bytes_left = 0;  // of its consumer's byte credit
     TimePoint lease_end;
+    Lsn lsn;  // the commit its delivery waits for; not stored
     Consumer* consumer = nullptr;
 
     [[nodiscard]] std::uint32_t end() const { return first + count; }

@@ -383,6 +383,8 @@ void Namespace::on_committed() {
     in_commit_.clear();
 }
 
+void Namespace::on_nothing_to_commit() { in_commit_.clear(); }
+
 TimePoint Namespace::next_time() const {
     const TimePoint next = timers_.empty() ? TimePoint::max() : timers_.begin()->first;
     return std::min(next, next_producer_check_);

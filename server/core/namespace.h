@@ -128,6 +128,7 @@ public:
     void end_turn(TimePoint now);  // dispatches what was touched
     void seal();                   // right before the staged writes are submitted
     void on_committed();           // Stage::committed() has moved
+    void on_nothing_to_commit();   // what was sealed wrote nothing
     [[nodiscard]] TimePoint next_time() const;
     void on_time(TimePoint now);
     void drop_payload(const WindowBudget::Trailing& block);

@@ -29,6 +29,7 @@ Result<std::shared_ptr<Producer>> Producers::open(std::string_view id, std::uint
     *persist = false;
     const auto it = producers_.find(id);
     if (it == producers_.end()) {
+        if (producers_.size() >= kMaxProducers) forget_blank();
         if (producers_.size() >= kMaxProducers) {
             return Error(ErrorCode::kStoreBusy, "this namespace remembers " + std::to_string(kMaxProducers) +
                                                     " producers, its limit; close clients properly, or wait until idle "
@@ -57,6 +58,14 @@ Result<std::shared_ptr<Producer>> Producers::open(std::string_view id, std::uint
     producer.session = session;
     producer.last_used = now;
     return it->second;
+}
+
+// Producers that are gone and have nothing to be remembered for: they never published, or all is forgotten.
+void Producers::forget_blank() {
+    std::erase_if(producers_, [](const auto& entry) {
+        const Producer& producer = *entry.second;
+        return producer.session == SessionId(0) && !producer.stored && !producer.dirty && producer.answers.empty();
+    });
 }
 
 void Producers::close(Producer& producer, SessionId session, bool clean, TimePoint now) {

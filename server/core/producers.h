@@ -64,6 +64,7 @@ public:
     void load(std::string_view id, const storage::ProducerRecord& record);
 
 private:
+    void forget_blank();
     void mark_dirty(Producer& producer);
     void remove(Producer& producer);
 

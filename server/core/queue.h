@@ -214,6 +214,7 @@ private:
     bool open_ = false;            // blocks_.back() still takes messages
     std::vector<Sequence> dirty_;  // first sequences of blocks to be written by seal()
     Sequence next_{1};
+    Sequence read_up_to_{1};                           // blocks from the cursor to here were in memory or need not be
     Sequence cursor_{1};                               // everything before it is done, started or returned
     std::set<std::pair<TimePoint, Sequence>> leases_;  // (earliest lease end, block)
 

@@ -81,7 +81,11 @@ void Queue::read_ahead() {
     if (ahead_bytes_ > limit / 2) return;
     std::size_t index = index_of(cursor_);
     const auto needs_no_read = [](const Block& block) { return block.payload || block.gone() || block.damaged; };
+    // Looked at before: a queue of many small blocks is not walked for each delivery. A payload dropped since then is
+    // found when the cursor gets there.
+    if (index < blocks_.size() && needs_no_read(blocks_[index])) index = std::max(index, index_of(read_up_to_));
     while (index < blocks_.size() && needs_no_read(blocks_[index])) ++index;
+    read_up_to_ = index < blocks_.size() ? blocks_[index].first : next_;
     if (index == blocks_.size() || !visible(blocks_[index])) return;
     std::size_t last = index;
     std::size_t bytes = blocks_[index].bytes;
@@ -302,6 +306,7 @@ void Queue::start(Consumer& consumer, Block& block, std::uint32_t first, std::ui
     run.epoch = shared_.stage.epoch();
     run.bytes_left = message_bytes(*block.payload, first, end);
     run.lease_end = now + consumer.lease;
+    run.lsn = durable() ? shared_.stage.lsn() : Lsn(0);
     run.consumer = &consumer;
     block.touch().held.set(first, end);
     insert_run(block, run);
@@ -362,6 +367,10 @@ void Queue::expire_leases(TimePoint now) {
         RD_CHECK(block != nullptr && block->state);
         std::vector<Run>& runs = block->state->runs;
         for (std::size_t i = 0; i < runs.size();) {
+            // The consumer's time begins when it is told, so not before the commit.
+            if (runs[i].lsn > shared_.stage.committed() && runs[i].consumer != nullptr) {
+                runs[i].lease_end = std::max(runs[i].lease_end, now + runs[i].consumer->lease);
+            }
             if (runs[i].lease_end > now) {
                 ++i;
                 continue;

@@ -133,6 +133,14 @@ std::size_t Session::take_frames(std::string_view bytes) {
         if (size > in.left()) break;
         used += protocol::kFramePrefixBytes + size;
         if (!handle_frame(in.raw(size))) break;
+        if (outbox_.bytes() > Outbox::kHardLimit + max_frame()) {
+            // Many small requests with large answers, sent together.
+            runtime::log("net").warn("client asks for more than it reads, connection closed conn={} client={:?}",
+                                     id_.value, client_name_);
+            closing_ = true;
+            shut_down();
+            break;
+        }
     }
     return used;
 }
@@ -181,7 +189,7 @@ void Session::send(const v1::Frame& frame) { append_frame(out(), frame); }
 void Session::send_error(std::uint64_t request_id, const Error& error) { append_error(out(), request_id, error); }
 
 bool Session::has_room(SessionId) const {
-    if (closing_) return false;
+    if (closing_ || leaving_) return false;
     const bool room = outbox_.bytes() + reserved_ <= Outbox::kHighWater;
     if (!room) const_cast<Session*>(this)->starved_ = true;
     return room;
@@ -275,6 +283,7 @@ void Session::say_goodbye(const std::string& reason, Millis reconnect_after) {
     frame.mutable_go_away()->set_reason(reason);
     frame.mutable_go_away()->set_reconnect_after_ms(static_cast<std::uint64_t>(reconnect_after.count()));
     send(frame);
+    leaving_ = true;  // nothing more is delivered here
 }
 
 bool Session::idle(Steady::time_point since) const {

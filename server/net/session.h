@@ -92,6 +92,7 @@ private:
     Steady::time_point partial_since_;
     bool login_started_ = false;
     bool closing_ = false;   // nothing more is read; closed once the outbox is empty
+    bool leaving_ = false;   // GoAway was said
     bool farewell_ = false;  // the client said goodbye; what it asked before is still answered
     bool flush_requested_ = false;
     std::size_t reserved_ = 0;  // bytes of deliveries that wait for their commit

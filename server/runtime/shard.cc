@@ -263,6 +263,7 @@ void Shard::submit() {
     for (const auto& [name, ns] : namespaces_) ns->seal();
     if (stage_.writes().empty()) {
         // Nothing to write: what waits for no commit may be said now.
+        for (const auto& [name, ns] : namespaces_) ns->on_nothing_to_commit();
         if (stage_.has_effects()) run_effects(stage_.take_effects(), nullptr);
         return;
     }

@@ -94,6 +94,17 @@ class Limits(unittest.TestCase):
         with self.assertRaises(BrokerError):
             Connection(self.broker.address, namespace="p" * 129)
 
+    def test_ranges_of_one_lease_must_not_overlap(self):
+        self.connection.consume(self.queue, credit=10, consumer=5)
+        self.connection.publish(self.queue, [Message(body=b"x")] * 4)
+        held = self.connection.receive(10).deliver
+        ranges = [data.SeqRange(first_seq=first, last_seq=last, epoch=held.epoch, lease=held.lease)
+                  for first, last in ((1, 2), (2, 4))]
+        self.refused("INVALID", self.connection.settle, 5, "ACK", ranges)
+        ranges[1].first_seq = 3
+        self.connection.settle(5, "ACK", ranges)
+        self.assertEqual(self.connection.show_queue(self.queue).started, 0)
+
     def test_headers_are_at_most_64(self):
         good = Message(headers=[message.Header(name="h%d" % i) for i in range(64)])
         self.connection.publish(self.queue, [good])
@@ -284,9 +295,10 @@ class Limits(unittest.TestCase):
         while got < 1000:
             delivery = self.connection.next_delivery()
             got += len(delivery.messages)
-        wide = raw.seq_range(1, 2**48 - 1, delivery.epoch, 2**32 - 1)  # nobody holds such a lease
+        # Nobody holds such leases.
+        wide = [raw.seq_range(1, 2**48 - 1, delivery.epoch, 2**32 - 1 - number) for number in range(4000)]
         begun = time.monotonic()
-        answer = self.connection.extend(1, [wide] * 4000)
+        answer = self.connection.extend(1, wide)
         self.assertEqual(answer.count, 0)
         self.assertTrue(answer.stale)
         self.assertLess(time.monotonic() - begun, 2 * SLOW)
@@ -294,6 +306,17 @@ class Limits(unittest.TestCase):
             self.refused("INVALID", self.connection.extend, 1, [raw.seq_range(first, last, delivery.epoch, 1)])
         everything = raw.seq_range(1, 2**48 - 1, delivery.epoch, delivery.lease)
         self.assertEqual(self.connection.settle(1, "ACK", [everything]).count, 1000)
+
+    def test_answers_that_nobody_reads_end_the_connection(self):
+        self.connection.create_queue("in-memory", durability=data.MEMORY)  # its answers are there at once
+        self.connection.publish("in-memory", [Message(body=bytes(1 << 20))])
+        peek = framed(Frame(request_id=9, queue_peek=admin.QueuePeek(name="in-memory")).SerializeToString())
+        with Connection(self.broker.address) as other:
+            other.send_bytes(peek * 200)
+            with self.assertRaises(Closed):
+                while True:
+                    other.receive(20)
+        self.connection.request(ping=session.Ping())
 
     def test_before_login_repeated_fields_have_at_most_16_entries(self):
         Connection(self.broker.address, features=["f"] * 16).close()

@@ -1,7 +1,9 @@
-// `rockdove bench W1|W2`: flags, the queue, the result line.
+// `rockdove bench WORKLOAD`: flags, the queue, the result line.
 #include "tools/bench/bench.h"
 
 #include "client/src/call.h"
+#include "tools/bench/backlog.h"
+#include "tools/bench/footprint.h"
 #include "tools/bench/workload.h"
 #include "tools/ctl/commands.h"
 #include "tools/ctl/text/units.h"
@@ -18,18 +20,35 @@ void delete_queue(Context& context, const std::string& queue) {
 }
 
 int run(Context& context, bench::Run run) {
-    if (run.workload == "W1" && !run.ack.empty()) return context.fail(usage_failure("--ack belongs to W2"));
-    if (run.workload == "W2" && run.producers != 1) return context.fail(usage_failure("W2 has one producer"));
+    if (run.workload != "W1" && run.producers != 1) return context.fail(usage_failure("only W1 has several producers"));
+    if (run.workload == "W3" && run.body_bytes < sizeof(std::int64_t)) {
+        return context.fail(usage_failure("bodies of W3 carry a time: --size 8 or more"));
+    }
+    if (run.workload == "W7" && (run.pid == 0 || run.connections + run.queues == 0)) {
+        return context.fail(usage_failure("W7 needs --pid, and --connections or --queues"));
+    }
+    const bool none = run.workload == "W6-first";
+    if (!run.ack.empty() && run.workload != "W2" && (!none || run.ack != "none")) {
+        return context.fail(usage_failure("--ack multi|each belongs to W2, none to W6-first"));
+    }
+    if (run.workload == "W2" && run.ack == "none") return context.fail(usage_failure("W2 acknowledges"));
     if (run.workload == "W2" && run.ack.empty()) run.ack = "multi";
-    delete_queue(context, run.queue);
-    QueueOptions settings;
-    settings.durability(run.mode == "strict" ? Durability::kSync : Durability::kAsync);
-    context.client().create_queue(run.queue, settings);
     const ClientOptions options = context.globals.url.empty() ? ClientOptions() : ClientOptions(context.globals.url);
-    run.endpoint = endpoint(context.client());
-    if (const auto hello = welcome(context.client())) run.name_space = hello->namespace_();
-    Json result = bench::measure(run, options);
-    delete_queue(context, run.queue);
+    const bool new_queue = run.workload <= "W3" || run.workload == "W6-fill";
+    if (new_queue) {
+        delete_queue(context, run.queue);
+        QueueOptions settings;
+        settings.durability(run.mode == "strict" ? Durability::kSync : Durability::kAsync);
+        context.client().create_queue(run.queue, settings);
+        run.endpoint = endpoint(context.client());
+        if (const auto hello = welcome(context.client())) run.name_space = hello->namespace_();
+    }
+    Json result = run.workload == "W6-fill"    ? bench::fill(run, options)
+                  : run.workload == "W6-first" ? bench::first(run, options)
+                  : run.workload == "W6-drain" ? bench::drain(run, options)
+                  : run.workload == "W7"       ? bench::footprint(run, options)
+                                               : bench::measure(run, options);
+    if (run.workload <= "W3" || run.workload == "W6-drain") delete_queue(context, run.queue);
     // Exactly one line, as tables of results want it, and without the envelope of other commands.
     if (context.format() == OutputFormat::kJson || context.format() == OutputFormat::kJsonl) {
         return context.print_text(to_json_line(result));
@@ -42,14 +61,18 @@ int run(Context& context, bench::Run run) {
 }  // namespace
 
 void add_bench(CLI::App& root, Context& context) {
-    CLI::App* command = root.add_subcommand("bench", "Measure a broker: W1 durable enqueue, W2 work queue");
+    CLI::App* command =
+        root.add_subcommand("bench", "Measure a broker: enqueue, work queue, latency, backlog, footprint");
     auto options = std::make_shared<bench::Run>();
     options->mode = "strict";
     options->queue = "rockdove.bench";
-    command->add_option("workload", options->workload, "W1 or W2")
+    command
+        ->add_option("workload", options->workload,
+                     "W1 durable enqueue, W2 work queue, W3 latency at a fixed rate,\n"
+                     "W6-fill, W6-first, W6-drain a deep queue and restarts, W7 footprint")
         ->required()
-        ->check(CLI::IsMember({"W1", "W2"}))
-        ->option_text("W1|W2");
+        ->check(CLI::IsMember({"W1", "W2", "W3", "W6-fill", "W6-first", "W6-drain", "W7"}))
+        ->option_text("WORKLOAD");
     command->add_option("--mode", options->mode, "strict: confirmed when on disk; relaxed: when handed to the system")
         ->check(CLI::IsMember({"strict", "relaxed"}))
         ->capture_default_str();
@@ -61,8 +84,31 @@ void add_bench(CLI::App& root, Context& context) {
         ->capture_default_str();
     command
         ->add_option("--ack", options->ack,
-                     "W2: multi, acknowledgements are gathered (default); each, one for each message")
-        ->check(CLI::IsMember({"multi", "each"}));
+                     "W2: multi, acknowledgements are gathered (default); each, one for each message;\n"
+                     "none: W6-first, which gives its message back")
+        ->check(CLI::IsMember({"multi", "each", "none"}))
+        ->option_text("multi|each|none");
+    command->add_option("--rate", options->rate, "W3: messages per second")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000}))
+        ->capture_default_str();
+    command->add_option("--count", options->count, "W6: messages")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}))
+        ->capture_default_str();
+    command->add_option("--since", options->since_ns, "W6: when the broker was started, ns since 1970; adds first_s")
+        ->check(CLI::NonNegativeNumber);
+    command->add_option("--connections", options->connections, "W7: idle connections to open")
+        ->check(CLI::Range(std::size_t{0}, std::size_t{20'000}));
+    command->add_option("--queues", options->queues, "W7: empty queues to create")
+        ->check(CLI::Range(std::size_t{0}, std::size_t{1'000'000}));
+    command->add_option("--prefetch", options->window, "W6: most messages delivered and not acknowledged; as --window");
+    // What the caller of W6 knows goes into the result line as it is.
+    command->add_option("--after", options->after, "W6: how the broker was stopped")
+        ->check(CLI::IsMember({"kill", "stop"}));
+    for (const char* name : {"rss_full_mb", "dir_mb", "stop_ms"}) {
+        command->add_option_function<double>(
+            std::string("--") + name, [options, name](double value) { options->remarks[name] = value; },
+            "W6: for the result line");
+    }
     command->add_option("--window", options->window, "Most messages sent and not confirmed, and prefetch")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{65535}))
         ->capture_default_str();

@@ -1,5 +1,8 @@
 #include "tools/bench/roles.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "client/src/call.h"
 
 namespace rockdove::bench {
@@ -25,8 +28,13 @@ std::string_view Bodies::next() {
 }
 
 Producer::Producer(const ClientOptions& options, std::string queue, std::size_t body_bytes, std::uint64_t window,
-                   std::uint64_t seed, Phase& phase)
-    : phase_(phase), queue_(std::move(queue)), window_(window), bodies_(body_bytes, seed), client_(options) {
+                   std::uint64_t seed, Phase& phase, std::uint64_t most)
+    : phase_(phase),
+      queue_(std::move(queue)),
+      window_(window),
+      most_(most),
+      bodies_(body_bytes, seed),
+      client_(options) {
     latency_us_.reserve(kMostLatencies);
     thread_ = std::thread([this] { run(); });
 }
@@ -59,9 +67,10 @@ void Producer::on_answer(std::int64_t sent_ns, const std::string* error) {
 
 void Producer::run() {
     std::uint64_t sent = 0;
-    while (!phase_.stop) {
+    while (!phase_.stop && (most_ == 0 || sent < most_)) {
         const std::uint64_t answered = answered_.load(std::memory_order_acquire);
         std::uint64_t room = window_ - (sent - answered);
+        if (most_ != 0) room = std::min(room, most_ - sent);
         if (room == 0) {
             answered_.wait(answered, std::memory_order_acquire);
             continue;
@@ -76,6 +85,62 @@ void Producer::run() {
     }
     // Every send has a deadline, so this ends.
     for (std::uint64_t answered = answered_; answered != sent; answered = answered_) answered_.wait(answered);
+}
+
+PacedProducer::PacedProducer(const ClientOptions& options, std::string queue, std::size_t body_bytes,
+                             std::uint64_t rate, Phase& phase)
+    : phase_(phase), queue_(std::move(queue)), rate_(rate), bodies_(body_bytes, 1), client_(options) {
+    thread_ = std::thread([this] { run(); });
+}
+
+PacedProducer::~PacedProducer() { join(); }
+
+void PacedProducer::join() {
+    if (thread_.joinable()) thread_.join();
+}
+
+std::optional<std::string> PacedProducer::failure() {
+    const std::lock_guard lock(mutex_);
+    return failure_;
+}
+
+void PacedProducer::on_answer(std::int64_t due_ns, const std::string* error) {
+    if (error != nullptr) {
+        const std::lock_guard lock(mutex_);
+        if (!failure_) failure_ = *error;
+        phase_.stop = true;
+    } else if (phase_.measure.load(std::memory_order_relaxed)) {
+        confirm_us_.push_back(static_cast<std::uint32_t>((now_ns() - due_ns) / 1000));
+    }
+    answered_.fetch_add(1, std::memory_order_release);
+    answered_.notify_one();
+}
+
+void PacedProducer::run() {
+    const std::int64_t begin = now_ns();
+    std::uint64_t sent = 0;
+    while (!phase_.stop) {
+        const std::int64_t due = begin + static_cast<std::int64_t>(sent * 1'000'000'000 / rate_);
+        std::this_thread::sleep_until(std::chrono::steady_clock::time_point(std::chrono::nanoseconds(due)));
+        if (phase_.measure.load(std::memory_order_relaxed)) {
+            late_us_.push_back(static_cast<std::uint32_t>((now_ns() - due) / 1000));
+        }
+        std::string body(bodies_.next());
+        std::memcpy(body.data(), &due, sizeof due);
+        send_with_callback(client_, queue_, Message{std::move(body)},
+                           [this, due](const base::Error* error, const Confirmed*) {
+                               on_answer(due, error != nullptr ? &error->text : nullptr);
+                           });
+        ++sent;
+    }
+    // Every send has a deadline, so this ends.
+    for (std::uint64_t answered = answered_; answered != sent; answered = answered_) answered_.wait(answered);
+}
+
+std::int64_t due_time(std::string_view body) {
+    std::int64_t due = 0;
+    if (body.size() >= sizeof due) std::memcpy(&due, body.data(), sizeof due);
+    return due;
 }
 
 }  // namespace rockdove::bench

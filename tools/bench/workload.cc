@@ -35,18 +35,67 @@ void pass(double seconds, const Phase& phase) {
     }
 }
 
-Json identity(const Run& run) {
-    Json out =
-        Json{{"peer", "rockdove"},     {"version", ROCKDOVE_VERSION}, {"mode", run.mode},   {"workload", run.workload},
-             {"size", run.body_bytes}, {"window", run.window},        {"secs", run.seconds}};
-    if (run.workload == "W1") out["producers"] = run.producers;
-    if (run.workload == "W2") out["ack"] = run.ack;
+// W3: one message at each due time, and how long after it the message is received.
+Json measure_latency(const Run& run, const ClientOptions& options) {
+    Phase phase;
+    std::vector<std::uint32_t> e2e_us;
+    std::atomic<std::uint64_t> taken{0};
+    Client consumer(options);
+    WorkerOptions settings;
+    settings.concurrency(1).prefetch(static_cast<std::uint32_t>(run.window));
+    Worker worker = consumer.receive(
+        run.queue,
+        [&](Job& job) {
+            const std::int64_t late = now_ns() - due_time(job.body());
+            if (phase.measure) e2e_us.push_back(static_cast<std::uint32_t>(std::max<std::int64_t>(late, 0) / 1000));
+            taken.fetch_add(1, std::memory_order_relaxed);
+            return Outcome::ack();
+        },
+        settings);
+    PacedProducer producer(options, run.queue, run.body_bytes, run.rate, phase);
+    pass(run.warm_up_s, phase);
+    const std::uint64_t before = taken;
+    const Usage begin = Usage::read(run.pid, run.disk);
+    phase.measure = true;
+    pass(run.seconds, phase);
+    phase.measure = false;
+    const std::uint64_t count = taken - before;
+    const Usage end = Usage::read(run.pid, run.disk);
+    phase.stop = true;
+    producer.join();
+    worker.stop();
+    if (const auto failure = producer.failure()) throw std::runtime_error("a send failed: " + *failure);
+    Json out = identity(run);
+    add_costs(out, begin, end, count);
+    add_percentiles(out, "e2e", e2e_us);
+    add_percentiles(out, "confirm", producer.confirm_us());
+    add_percentiles(out, "sender_late", producer.late_us());
     return out;
 }
 
 }  // namespace
 
+Json identity(const Run& run) {
+    Json out =
+        Json{{"peer", "rockdove"}, {"version", ROCKDOVE_VERSION}, {"mode", run.mode}, {"workload", run.workload}};
+    if (run.workload != "W7") out["size"] = run.body_bytes;
+    if (run.workload <= "W3") {
+        out["window"] = run.window;
+        out["secs"] = run.seconds;
+    }
+    if (run.workload == "W1") out["producers"] = run.producers;
+    if (run.workload == "W2") out["ack"] = run.ack;
+    if (run.workload == "W3") out["rate_wanted"] = run.rate;
+    if (run.workload.starts_with("W6")) out["count"] = run.count;
+    if (!run.after.empty()) out["after"] = run.after;
+    if (run.connections > 0) out["connections"] = run.connections;
+    if (run.queues > 0) out["queues"] = run.queues;
+    for (const auto& [name, value] : run.remarks) out[name] = value;
+    return out;
+}
+
 Json measure(const Run& run, const ClientOptions& options) {
+    if (run.workload == "W3") return measure_latency(run, options);
     Phase phase;
     std::deque<Producer> producers;
     std::atomic<std::uint64_t> taken{0};

@@ -1,7 +1,9 @@
-// The workloads: W1, durable enqueue; W2, a work queue end to end.
+// The workloads: W1, durable enqueue; W2, a work queue end to end; W3, latency at a fixed rate. W6 and W7: backlog.h,
+// footprint.h.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "client/include/rockdove/client.h"
@@ -10,7 +12,7 @@
 namespace rockdove::bench {
 
 struct Run {
-    std::string workload;  // W1, W2
+    std::string workload;  // W1, W2, W3, W6-fill, W6-first, W6-drain, W7
     std::string mode;      // strict: confirmed when on disk; relaxed: when handed to the operating system
     std::string ack;       // W2: multi, each
     std::string queue;
@@ -19,12 +21,22 @@ struct Run {
     std::uint64_t window = 1000;
     double warm_up_s = 1;
     double seconds = 10;
-    int pid = 0;                       // the broker's, for its costs; 0: none
-    std::string endpoint, name_space;  // of the broker, for the raw consumer of `each`
-    std::string disk;                  // below /sys/class/block; empty: no flush figures
+    int pid = 0;                      // the broker's, for its costs; 0: none
+    std::uint64_t rate = 1000;        // W3: messages per second
+    std::uint64_t count = 1'000'000;  // W6
+    std::int64_t since_ns = 0;        // W6: when the broker was started, nanoseconds since 1970; 0: first_s is left out
+    std::size_t connections = 0;      // W7
+    std::size_t queues = 0;           // W7
+    std::string after;                // W6: how the broker was stopped
+    std::map<std::string, ctl::Json> remarks;  // go into the result line as they are
+    std::string endpoint, name_space;          // of the broker, for the raw consumer of `each`
+    std::string disk;                          // below /sys/class/block; empty: no flush figures
 };
 
-// Blocks for the whole run. The queue must be new. Returns the result line. Throws Error, std::runtime_error.
+// What names a run in its result line.
+ctl::Json identity(const Run& run);
+
+// W1 to W3. Blocks for the whole run. The queue must be new. Returns the result line. Throws Error, std::runtime_error.
 ctl::Json measure(const Run& run, const ClientOptions& options);
 
 }  // namespace rockdove::bench

@@ -1,4 +1,7 @@
 // From a frame's kind to its handler; what is allowed when (docs/protocol.md, section 4).
+#include <algorithm>
+#include <tuple>
+
 #include "protocol/limits.h"
 #include "protocol/wire.h"
 #include "server/net/handlers/handlers.h"
@@ -50,6 +53,18 @@ Result<std::vector<core::LeaseRange>> read_ranges(const google::protobuf::Repeat
         lease.epoch = range.epoch();
         lease.lease = range.lease();
         out.push_back(lease);
+    }
+    // Each delivery once: overlapping wide ranges would make a small frame a lot of work and a huge answer.
+    std::vector<core::LeaseRange> sorted = out;
+    std::sort(sorted.begin(), sorted.end(), [](const core::LeaseRange& a, const core::LeaseRange& b) {
+        return std::tie(a.epoch, a.lease, a.first) < std::tie(b.epoch, b.lease, b.first);
+    });
+    for (std::size_t i = 1; i < sorted.size(); ++i) {
+        const core::LeaseRange& before = sorted[i - 1];
+        if (before.epoch == sorted[i].epoch && before.lease == sorted[i].lease && sorted[i].first <= before.last) {
+            return Error(ErrorCode::kInvalid,
+                         "two ranges of one lease overlap at sequence " + std::to_string(sorted[i].first.value));
+        }
     }
     return out;
 }

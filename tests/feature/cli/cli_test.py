@@ -352,6 +352,30 @@ class Formats(BrokerCase):
                 self.assertIn(done.returncode, codes, done.stderr)
                 self.assertEqual(json.loads(done.stdout)["api_version"], "v1")
 
+    def bench(self, *words):
+        return json.loads(self.rockdove("bench", *words, "--pid", str(self.broker.pid), "-o", "json")[0])
+
+    def test_bench_measures_what_it_says(self):
+        quick = ["--seconds", "0.2", "--warm-up", "0.1"]
+        for words in (["W1", "--producers", "2"], ["W2"], ["W2", "--ack", "each"], ["W3", "--size", "64", "--rate", "500"]):
+            with self.subTest(" ".join(words)):
+                line = self.bench(*words, *quick)
+                self.assertEqual(line["workload"], words[0])
+                self.assertGreater(line["messages"], 0)
+                self.assertGreater(line["confirm_p50_us"], 0)
+                if words[0] == "W3":
+                    self.assertLess(line["messages"], 300)  # 500 a second for a fifth of it
+                    self.assertGreater(line["e2e_p50_us"], 0)
+        self.assertEqual(self.bench("W6-fill", "--count", "3000", "--size", "50")["messages"], 3000)
+        self.assertEqual(self.shown("rockdove.bench")["ready"], 3000)
+        self.assertGreater(self.bench("W6-first", "--count", "3000", "--since", "1", "--ack", "none")["first_s"], 0)
+        drained = self.bench("W6-drain", "--count", "3000", "--after", "stop", "--stop_ms", "7", "--dir_mb", "2")
+        self.assertEqual((drained["messages"], drained["after"], drained["stop_ms"]), (3000, "stop", 7))
+        self.assertGreater(self.bench("W7", "--connections", "3", "--queues", "5")["rss_queues_mb"], 1)
+        self.rockdove("bench", "W2", "--ack", "none", code=2)
+        self.rockdove("bench", "W3", "--size", "7", code=2)
+        self.rockdove("bench", "W7", code=2)
+
     def test_the_other_formats_work_on_a_list(self):
         self.create("q")
         self.assertTrue(self.rockdove("queue", "list", "-o", "csv")[0].startswith(b"name,state,ready"))

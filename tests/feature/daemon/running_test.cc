@@ -35,7 +35,7 @@ std::string slurp(const std::string& path) {
     return text.str();
 }
 
-void hold_a_message(Wire& wire) {
+rockdove::v1::Deliver hold_a_message(Wire& wire) {
     REQUIRE(wire.publish("emails", "hello").has_confirm());
     rockdove::v1::Frame frame;
     frame.mutable_consume()->set_queue("emails");
@@ -43,7 +43,9 @@ void hold_a_message(Wire& wire) {
     frame.mutable_consume()->set_name("holder");
     frame.mutable_consume()->set_credit_messages(1);
     REQUIRE(wire.ask(frame).has_consume_ok());
-    REQUIRE(wire.receive().has_deliver());
+    const rockdove::v1::Frame delivered = wire.receive();
+    REQUIRE(delivered.has_deliver());
+    return delivered.deliver();
 }
 
 }  // namespace
@@ -121,6 +123,29 @@ TEST_CASE("TERM does not wait for clients that hold nothing", "[daemon][drain]")
     REQUIRE(idle.publish("emails", "hello").has_confirm());
     daemon.signal(SIGTERM);
     CHECK(idle.receive().has_go_away());
+    CHECK(daemon.wait_exit(10s) == 0);
+}
+
+TEST_CASE("after GoAway nothing more is delivered", "[daemon][drain]") {
+    const TempDir dir;
+    Process daemon(flags(dir, {"--set", "server.drain_timeout=1h"}), dir.path("log"));
+    daemon.wait_ready();
+    Wire wire(daemon.port());
+    wire.hello();
+    for (int i = 0; i < 3; ++i) REQUIRE(wire.publish("emails", "more").has_confirm());
+    const rockdove::v1::Deliver held = hold_a_message(wire);
+    daemon.signal(SIGTERM);
+    CHECK(wire.receive().has_go_away());
+    rockdove::v1::Frame ack;
+    ack.mutable_settle()->set_consumer(1);
+    ack.mutable_settle()->set_outcome(rockdove::v1::ACK);
+    auto* range = ack.mutable_settle()->add_ranges();
+    range->set_first_seq(held.first_seq());
+    range->set_last_seq(held.first_seq());
+    range->set_epoch(held.epoch());
+    range->set_lease(held.lease());
+    CHECK(wire.ask(ack).has_settled());
+    CHECK_THROWS(wire.receive());  // the end, not the next message
     CHECK(daemon.wait_exit(10s) == 0);
 }
 

@@ -206,7 +206,7 @@ TEST_CASE("a fenced producer fails everything pending and everything later", "[c
     connection.read(v1::Frame::kPublish);
     connection.fail(publish, v1::FENCED, "a newer life exists");
     CHECK(error_of([&] { first.get(); }).code() == ErrorCode::kFenced);
-    CHECK(error_of([&] { second.get(); }).code() == ErrorCode::kFenced);
+    CHECK(error_of([&] { second.get(); }).code() == ErrorCode::kOutcomeUnknown);  // it was sent, too
     CHECK(error_of([&] { client.send("a", "3"); }).code() == ErrorCode::kFenced);
 }
 
@@ -272,6 +272,78 @@ TEST_CASE("a message above the broker's limit fails alone", "[client][send]") {
     CHECK(publish.publish().producer_seq() == 1);
     connection.confirm(publish, 1);
     CHECK(fine.get().sequence == 1);
+}
+
+TEST_CASE("a message the broker will refuse takes no other with it", "[client][send]") {
+    FakeBroker broker;
+    Client client(broker.options());
+    auto before = client.send_async("a", "1");
+    Message bad("2");
+    bad.key("orders");  // not built yet
+    auto refused = client.send_async("a", std::move(bad));
+    Message fine("3");
+    fine.header("lang", "en");
+    auto after = client.send_async("a", std::move(fine));
+    auto large = client.send_async("a", std::string((1 << 19) + 1, 'x'));
+    auto last = client.send_async("a", "5");
+    FakeConnection connection = broker.accept();
+    connection.greet();
+    const v1::Frame first = connection.read(v1::Frame::kPublish);
+    CHECK(first.publish().messages_size() == 1);
+    connection.confirm(first, 1);
+    const v1::Frame second = connection.read(v1::Frame::kPublish);
+    CHECK(second.publish().messages_size() == 1);
+    connection.fail(second, v1::UNSUPPORTED, "no ordering keys yet");
+    const v1::Frame third = connection.read(v1::Frame::kPublish);
+    CHECK(third.publish().messages_size() == 1);
+    connection.confirm(third, 2);
+    const v1::Frame fourth = connection.read(v1::Frame::kPublish);
+    CHECK(fourth.publish().messages(0).body() == "5");
+    connection.confirm(fourth, 3);
+    CHECK(before.get().sequence == 1);
+    CHECK(error_of([&] { refused.get(); }).code() == ErrorCode::kUnsupported);
+    CHECK(after.get().sequence == 2);
+    CHECK(error_of([&] { large.get(); }).code() == ErrorCode::kTooLarge);
+    CHECK(last.get().sequence == 3);
+}
+
+TEST_CASE("frames are as small as the broker wants them", "[client][send]") {
+    FakeBroker broker;
+    Client client(broker.options());
+    std::vector<std::future<Receipt>> receipts;
+    for (int i = 0; i < 512; ++i) receipts.push_back(client.send_async("a", std::string(400, 'x')));
+    FakeConnection connection = broker.accept();
+    connection.greet([](v1::Welcome& welcome) {
+        welcome.mutable_limits()->set_max_frame_bytes(128 << 10);
+        welcome.mutable_limits()->set_max_message_bytes(64 << 10);
+        welcome.mutable_limits()->set_max_messages_per_frame(200);
+    });
+    std::uint64_t stored = 0;
+    while (stored < 512) {
+        const v1::Frame publish = connection.read(v1::Frame::kPublish);
+        CHECK(publish.ByteSizeLong() <= (128 << 10));
+        CHECK(publish.publish().messages_size() <= 200);
+        CHECK(publish.publish().producer_seq() == stored + 1);
+        connection.confirm(publish, stored + 1);
+        stored += static_cast<std::uint64_t>(publish.publish().messages_size());
+    }
+    for (std::uint64_t i = 0; i < 512; ++i) CHECK(receipts[i].get().sequence == i + 1);
+    client.flush();
+    CHECK(client.send_async("a", "more").valid());
+}
+
+TEST_CASE("who is fenced cannot know what became of what was sent before", "[client][send]") {
+    FakeBroker broker;
+    Client client(broker.options());
+    FakeConnection connection = broker.accept();
+    connection.greet();
+    auto first = client.send_async("a", "1");
+    const v1::Frame sent = connection.read(v1::Frame::kPublish);
+    auto second = client.send_async("a", "2");
+    connection.fail(connection.read(v1::Frame::kPublish), v1::FENCED, "a newer client");
+    CHECK(error_of([&] { second.get(); }).code() == ErrorCode::kFenced);
+    CHECK(error_of([&] { first.get(); }).code() == ErrorCode::kOutcomeUnknown);
+    CHECK(error_of([&] { client.send("a", "3"); }).code() == ErrorCode::kFenced);
 }
 
 TEST_CASE("a bad queue name fails the future without asking the broker", "[client][send]") {

@@ -376,6 +376,19 @@ TEST_CASE("a publish without a request id is told what was refused, never what w
     CHECK(queue.info().ready == 3);
 }
 
+TEST_CASE("producers that never published make room for new ones", "[core][producer][limits]") {
+    ProducerFixture queue;
+    queue.publish({"a"}, as(1));
+    for (std::size_t i = 0; i < core::kMaxProducers - 1; ++i) {
+        REQUIRE(queue.connect(SessionId(7), "blank" + std::to_string(i)));
+        queue.disconnect(SessionId(7));
+    }
+    CHECK(queue.connect(SessionId(7), "one more"));
+    queue.disconnect(SessionId(1));
+    REQUIRE(queue.connect(SessionId(1), "p", queue.life));
+    CHECK(queue.publish({"a"}, as(1)).confirm->exceptions.size() == 1);  // who published is still known
+}
+
 TEST_CASE("a producer has at most its limit of unforgotten answers", "[core][producer][limits]") {
     ProducerFixture queue;
     // Every second number, so that no two answers merge.

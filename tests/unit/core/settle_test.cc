@@ -240,6 +240,24 @@ TEST_CASE("a lease that ends unsettled counts, and the message comes again after
     CHECK(queue.ack(again).settled->count == 1);
 }
 
+TEST_CASE("a lease runs from the commit that lets the delivery go", "[core][lease]") {
+    QueueFixture queue;
+    ConsumeOptions options;
+    options.credit = 1;
+    queue.publish({"a"});
+    queue.hold_commits();
+    REQUIRE(queue.consume(options));
+    CHECK(queue.untaken() == 0);
+    queue.advance(Millis(45'000));  // the disk stalls for longer than the lease
+    CHECK(queue.info().started == 1);
+    queue.release_commits();
+    const Received message = queue.next();
+    CHECK(message.attempt == 1);
+    queue.advance(Millis(14'000));
+    CHECK(queue.ack(message).settled->count == 1);
+    CHECK(queue.ns().counters().expired_leases == 0);
+}
+
 TEST_CASE("a lease expires for good after max_attempts", "[core][lease]") {
     QueueSettings settings;
     settings.max_attempts = 2;

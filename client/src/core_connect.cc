@@ -141,6 +141,12 @@ asio::awaitable<base::Result<void>> Core::connect_socket(Endpoint endpoint) {
         Tcp::endpoint used;
         std::tie(error, used) = co_await asio::async_connect(socket_, found, kTuple);
     }
+    if (!error && socket_.local_endpoint(ignored) == socket_.remote_endpoint(ignored)) {
+        // On loopback, with nobody listening, the kernel may connect a socket to itself, and so keep the port from the
+        // broker that is about to start.
+        error = asio::error::connection_refused;
+        socket_.close(ignored);
+    }
     if (error) co_return unavailable("connecting: " + error.message());
     const Tcp::no_delay no_delay(true);
     socket_.set_option(no_delay, ignored);

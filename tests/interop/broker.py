@@ -1,7 +1,9 @@
 """Starts and stops a rockdoved for the harnesses, always by its own pid."""
 import os
+import random
 import select
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
@@ -19,6 +21,18 @@ class StartError(Exception):
         super().__init__(text)
         self.code = code
         self.log = log
+
+
+def stable_port():
+    """A free port that the kernel does not give to outgoing connections: it has to be free at the next start, too."""
+    while True:
+        port = random.randrange(10_000, 32_000)  # net.ipv4.ip_local_port_range begins above
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 class Broker:
@@ -41,8 +55,8 @@ class Broker:
 
     def launch(self):
         """Starts the process without waiting for it."""
-        listen = self.address or "127.0.0.1:0"
-        http = self.http or "127.0.0.1:0"
+        listen = self.address or "127.0.0.1:%d" % stable_port()
+        http = self.http or "127.0.0.1:%d" % stable_port()
         command = self.wrapper + [self.binary, "--data-dir", self.data_dir, "--listen", listen, "--http", http]
         self.starts += 1
         with open(self.log_path, "ab") as log:

@@ -1,13 +1,17 @@
 #include "tests/support/daemon.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
+#include <random>
 #include <sstream>
 #include <stdexcept>
 
@@ -16,6 +20,23 @@ namespace rockdove::test {
 namespace {
 
 constexpr std::chrono::seconds kReadyWithin{60};
+
+// A free port that the kernel does not give to outgoing connections: it has to be free at the next start, too.
+std::uint16_t stable_port() {
+    std::random_device random;
+    std::uniform_int_distribution<int> ports(10'000, 32'000);  // net.ipv4.ip_local_port_range begins above
+    for (;;) {
+        const auto port = static_cast<std::uint16_t>(ports(random));
+        const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(port);
+        const bool free = ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+        ::close(socket);
+        if (free) return port;
+    }
+}
 
 }  // namespace
 
@@ -39,6 +60,8 @@ std::string Daemon::log() const {
 
 void Daemon::start() {
     if (pid_ > 0) throw std::logic_error("the daemon runs already");
+    if (port_ == 0) port_ = stable_port();
+    if (http_port_ == 0) http_port_ = stable_port();
     const std::string log_path = dir_.path("log");
     std::vector<std::string> arguments{binary_,
                                        "--data-dir",

@@ -182,7 +182,15 @@ TEST_CASE("kill -9 while sending: every confirmed message is there, and none twi
     std::atomic<bool> enough{false};
     std::atomic<int> confirmed{0};
     std::set<int> sent;
-    std::thread sender([&] {
+    struct Finish {
+        std::atomic<bool>& enough;
+        std::thread thread;
+        ~Finish() {  // also when the test fails half way
+            enough = true;
+            if (thread.joinable()) thread.join();
+        }
+    } sender{enough, {}};
+    sender.thread = std::thread([&] {
         std::vector<std::pair<int, std::future<Receipt>>> window;
         const auto take = [&] {
             window.front().second.get();
@@ -205,7 +213,7 @@ TEST_CASE("kill -9 while sending: every confirmed message is there, and none twi
     const int before = confirmed;
     CHECK(comes_true([&] { return confirmed > before + 500; }));
     enough = true;
-    sender.join();
+    sender.thread.join();
 
     std::mutex mutex;
     std::map<int, int> received;

@@ -1,4 +1,4 @@
-// How the daemon ends (sysexits). The service file restarts it after none of 64, 65, 73, 77 and 78.
+// How the daemon ends (sysexits). A restart helps after none of 64, 65, 73, 77 and 78.
 #pragma once
 
 #include <string>

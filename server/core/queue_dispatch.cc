@@ -1,5 +1,5 @@
 // Choosing what goes to whom, the window of blocks in memory, and what time brings. Next on a message's way: the
-// delivery staged here leaves through server/net/outbox.cc once the start is written.
+// delivery staged here leaves through server/net/outbox.h once the start is written.
 #include <algorithm>
 
 #include "server/core/queue_runs.h"

@@ -113,14 +113,16 @@ void add_costs(ctl::Json& out, const Usage& begin, const Usage& end, std::uint64
     out["messages"] = count;
     out["seconds"] = wall;
     out["rate"] = messages / wall;
-    out["broker_cpu_s"] = broker;
     out["gen_cpu_s"] = generator;
-    out["broker_cpu_us_per_msg"] = broker * micros_each;
     out["gen_cpu_us_per_msg"] = generator * micros_each;
-    out["broker_write_bytes_per_msg"] = count > 0 ? written / messages : 0.0;
-    out["disk_flushes_per_s"] = static_cast<double>(end.flushes - begin.flushes) / wall;
+    if (end.broker_rss_kb > 0) {
+        out["broker_cpu_s"] = broker;
+        out["broker_cpu_us_per_msg"] = broker * micros_each;
+        out["broker_write_bytes_per_msg"] = count > 0 ? written / messages : 0.0;
+        out["broker_rss_mb"] = static_cast<double>(end.broker_rss_kb) / 1024;
+    }
+    if (end.flushes > 0) out["disk_flushes_per_s"] = static_cast<double>(end.flushes - begin.flushes) / wall;
     out["steal_pct"] = ticks > 0 ? 100.0 * static_cast<double>(end.stolen_ticks - begin.stolen_ticks) / ticks : 0.0;
-    out["broker_rss_mb"] = static_cast<double>(end.broker_rss_kb) / 1024;
 }
 
 }  // namespace rockdove::bench

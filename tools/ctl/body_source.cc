@@ -21,7 +21,8 @@ BodySource::BodySource(const std::optional<std::string>& argument, Each each, In
         owned_ = fd_ >= 0;
         if (fd_ < 0) {
             failure_ = local_failure("cannot read " + path + ": " + std::strerror(errno),
-                                     "write the body behind -- if it is not a file: -- " + *argument);
+                                     "if it is not a file but the body itself, pipe it in: printf %s '" + *argument +
+                                         "' | rockdove send QUEUE");
         }
     } else if (argument && *argument != "-") {
         splitter_.feed(*argument);

@@ -3,6 +3,7 @@
 //     rockdove::Receipt receipt = co_await rockdove::aio::send(dove, "emails", "hello");
 //
 // Starting an operation never blocks. Handlers run through their associated executor, never on the client's I/O thread.
+// The context of that executor has to outlive the Client, whose thread posts to it.
 // Client, Receiver and Worker are borrowed: they must outlive the operation, as with Asio's own objects.
 // Errors come as codes of rockdove::error_category(): `std::error_code(ec) == rockdove::ErrorCode::kNotFound`.
 // g++ 12: name message and options before co_await unless they are built by fluent setters (no aggregates, no lambdas).

@@ -17,9 +17,9 @@ namespace {
 // A client with a connection, and a thread that runs the handlers.
 struct Loop {
     FakeBroker broker;
+    asio::io_context io;  // before the client, whose thread posts to it until the client is gone
     Client client;
     FakeConnection connection;
-    asio::io_context io;
 
     Loop() : client(broker.options()), connection(broker.accept()) { connection.greet(); }
 };

@@ -10,6 +10,7 @@ function(rockdove_python_test name)
     cmake_parse_arguments(ARG "ALONE" "SCRIPT;LABEL;TIMEOUT" "ARGS" ${ARGN})
     add_test(NAME ${name} COMMAND ${ROCKDOVE_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SCRIPT} ${ARG_ARGS})
     set(path ${CMAKE_SOURCE_DIR}/tests/interop:${CMAKE_SOURCE_DIR}/tests/crash)
+    rockdove_scale_timeout(ARG_TIMEOUT)
     set_tests_properties(${name} PROPERTIES
         ENVIRONMENT "ROCKDOVE_PYTHON_PROTOS=${ROCKDOVE_PYTHON_PROTOS};PYTHONPATH=${path};ROCKDOVE_SANITIZE=${ROCKDOVE_SANITIZE}"
         LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77 RUN_SERIAL ${ARG_ALONE})

@@ -17,7 +17,7 @@ Namespace::Namespace(NamespaceId id, std::string name, NamespaceOptions options,
                      BlockReader& reader, WindowBudget& window, std::function<double()> random,
                      std::function<void(const std::string&)> warn)
     : name_(std::move(name)),
-      options_(std::move(options)),
+      options_(options),
       shared_{id, stage, outlet, reader, window, std::move(random), std::move(warn), {}, {}, {}},
       producers_(shared_) {
     shared_.find = [this](QueueId queue) -> Queue* {

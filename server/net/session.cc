@@ -116,6 +116,7 @@ std::size_t Session::max_frame() const {
 
 std::size_t Session::take_frames(std::string_view bytes) {
     std::size_t used = 0;
+    std::size_t largest_answer = 0;
     while (!closing_) {
         base::ByteReader in(bytes.substr(used));
         const std::size_t size = in.fixed32();
@@ -132,8 +133,10 @@ std::size_t Session::take_frames(std::string_view bytes) {
         }
         if (size > in.left()) break;
         used += protocol::kFramePrefixBytes + size;
+        const std::size_t waiting = outbox_.bytes();
         if (!handle_frame(in.raw(size))) break;
-        if (outbox_.bytes() > Outbox::kHardLimit + max_frame()) {
+        largest_answer = std::max(largest_answer, outbox_.bytes() - waiting);
+        if (outbox_.bytes() > Outbox::kHardLimit + largest_answer) {  // one large answer is fine
             // Many small requests with large answers, sent together.
             runtime::log("net").warn("client asks for more than it reads, connection closed conn={} client={:?}",
                                      id_.value, client_name_);

@@ -253,7 +253,10 @@ class Administration(BrokerCase):
 
     def answer_on_a_terminal(self, words, answer):
         """Runs with a terminal as stdin, stdout and stderr, answers the question; gives exit code and screen."""
-        pid, terminal = pty.fork()
+        try:
+            pid, terminal = pty.fork()
+        except OSError as error:  # a container without /dev/pts
+            self.skipTest("no terminal can be made here: %s" % error)
         if pid == 0:
             os.execve(harness.CLI, [harness.CLI, *words], self.env)
         screen = b""

@@ -20,7 +20,7 @@ endforeach()
 # Named .in, lest the tests' own list of folders takes it for one.
 configure_file(${SOURCE_DIR}/CMakeLists.txt.in ${WORK_DIR}/project/CMakeLists.txt COPYONLY)
 configure_file(${SOURCE_DIR}/main.cc.in ${WORK_DIR}/project/main.cc COPYONLY)
-run(${CMAKE_COMMAND} -S ${WORK_DIR}/project -B ${WORK_DIR}/with-cmake -DCMAKE_PREFIX_PATH=${stage} -DCMAKE_CXX_COMPILER=${CXX})
+run(${CMAKE_COMMAND} -G ${GENERATOR} -S ${WORK_DIR}/project -B ${WORK_DIR}/with-cmake -DCMAKE_PREFIX_PATH=${stage} -DCMAKE_CXX_COMPILER=${CXX})
 run(${CMAKE_COMMAND} --build ${WORK_DIR}/with-cmake)
 run(${WORK_DIR}/with-cmake/uses_rockdove)
 

@@ -20,6 +20,7 @@ PLANTS = ("lose_publish", "forget_ack", "forget_producers", "reuse_sequence", "l
           "forget_attempts", "repeat_delivery")
 
 ANSWER_DELAY = 0.01  # between what is stored and its answer: the window in which a kill leaves an unknown outcome
+LONG_DELAY = 0.3     # that window where the planted fault shows in nothing else: every kill meets it
 
 
 class Queue:
@@ -49,6 +50,7 @@ class Session:
 class FakeBroker:
     def __init__(self, data_dir, plant):
         self.plant = plant
+        self.answer_delay = LONG_DELAY if plant == "forget_producers" else ANSWER_DELAY
         os.makedirs(data_dir, exist_ok=True)
         self.path = os.path.join(data_dir, "journal")
         self.queues, self.producers, self.sessions = {}, {}, {}
@@ -177,7 +179,7 @@ class FakeBroker:
 
     def send(self, session, frame):
         if not session.outbox:
-            session.send_at = time.monotonic() + ANSWER_DELAY
+            session.send_at = time.monotonic() + self.answer_delay
         session.outbox += raw.encode(frame)
 
     def leave(self, session):

@@ -127,7 +127,7 @@ std::string manifest_name(std::uint32_t number) {
 bool is_rocksdb_name(std::string_view name) {
     return wal_number(name) || name == "CURRENT" || name == "IDENTITY" || name == "LOCK" ||
            name.starts_with(kManifestStart) || name.starts_with("OPTIONS-") || ends_with(name, ".sst") ||
-           ends_with(name, ".dbtmp");
+           ends_with(name, ".blob") || ends_with(name, ".dbtmp");
 }
 
 bool is_missing(const rocksdb::Status& status) { return status.IsNotFound() || status.IsPathNotFound(); }

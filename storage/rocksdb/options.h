@@ -23,6 +23,9 @@ struct RocksdbSetup {
 // A table with this many removals close together is compacted soon.
 inline constexpr std::uint64_t kCompactedRemovals = 512;
 
+// A smaller value lies in the table itself.
+inline constexpr std::uint64_t kMinBlobBytes = 4096;
+
 // An Env made of this file system and the system's clock and threads. It must outlive the database.
 std::unique_ptr<rocksdb::Env> make_env(const RocksdbSetup& setup);
 

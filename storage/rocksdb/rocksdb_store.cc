@@ -105,6 +105,19 @@ rocksdb::Status StoreParts::flush_after(std::uint64_t removals_needed) {
     return database->Flush(options);
 }
 
+void StoreParts::collect_garbage() {
+    const std::uint64_t bytes = property(*database, rocksdb::DB::Properties::kLiveBlobFileSize);
+    const std::uint64_t garbage = property(*database, rocksdb::DB::Properties::kLiveBlobFileGarbageSize);
+    const bool enough = collecting ? garbage <= garbage_worth_it / 2 || garbage < bytes / 4
+                                   : garbage <= garbage_worth_it || garbage < bytes / 2;
+    if (collecting != enough) return;
+    // If this fails, say because the disk is full, nothing is lost but time: it is tried again.
+    const rocksdb::Status status =
+        database->SetOptions({{"blob_garbage_collection_age_cutoff", enough ? "0" : "1"},
+                              {"blob_garbage_collection_force_threshold", enough ? "1" : "0.25"}});
+    if (status.ok()) collecting = !enough;
+}
+
 rocksdb::Status StoreParts::begin_epoch(const MetaRecord& last, const DurableMark& before) {
     MetaRecord next = last;
     next.epoch = std::max<std::uint64_t>(last.epoch, before.epoch) + 1;
@@ -180,6 +193,7 @@ CommitResult RocksdbStore::commit(const WriteSet& writes, const CommitStamp& sta
             parts.usable = false;
             return unknown("write DURABLE", status);
         }
+        parts.collect_garbage();
     }
     return {CommitOutcome::kDurable, {}, false};
 }
@@ -193,6 +207,7 @@ CommitResult RocksdbStore::tick() {
     }
     rocksdb::Status status = parts.flush_after(kIdleRemovals);
     if (status.ok() && parts.mark_due) status = parts.write_mark();
+    if (status.ok()) parts.collect_garbage();
     if (status.ok()) return {CommitOutcome::kDurable, {}, false};
     parts.usable = false;
     return unknown("write DURABLE", status);
@@ -218,7 +233,8 @@ StoreStats RocksdbStore::stats() const {
     if (!parts.usable) return stats;
     rocksdb::DB& db = *parts.database;
     const std::uint64_t buffers = property(db, rocksdb::DB::Properties::kCurSizeAllMemTables);
-    stats.data_bytes = property(db, rocksdb::DB::Properties::kLiveSstFilesSize) + buffers;
+    stats.data_bytes = property(db, rocksdb::DB::Properties::kLiveSstFilesSize) +
+                       property(db, rocksdb::DB::Properties::kLiveBlobFileSize) + buffers;
     // The cache's usage has the write buffers in it (options.cc).
     stats.memory_bytes = property(db, rocksdb::DB::Properties::kBlockCacheUsage) +
                          property(db, rocksdb::DB::Properties::kEstimateTableReadersMem);

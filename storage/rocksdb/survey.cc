@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "storage/rocksdb/blob_files.h"
 #include "storage/rocksdb/database.h"
 #include "storage/rocksdb/status.h"
 #include "storage/rocksdb/wal_scan.h"
@@ -148,7 +149,8 @@ Survey survey(const Directory& directory, const OpenOptions& options) {
     };
     Database tables(directory, options);
     if (found.manifest_end) tables.shorten_manifest(*found.manifest_end);
-    const rocksdb::Status status = tables.open(Database::Mode::kTablesOnly);
+    rocksdb::Status status = tables.open(Database::Mode::kTablesOnly);
+    if (status.ok()) status = check_blob_files(*tables, directory.file_system(), directory.path());
     if (!status.ok()) {
         object(unreadable(directory, "open", status));
         return found;

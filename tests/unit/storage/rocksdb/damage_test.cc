@@ -182,10 +182,31 @@ TEST_CASE("a table cut short is refused", "[storage][damage]") {
     check_refused_unchanged(dir, Reason::kDamaged, "damaged");
 }
 
-TEST_CASE("a flipped bit in a table never gives a wrong record", "[storage][damage]") {
+TEST_CASE("a blob file that is missing, cut short or overwritten is refused", "[storage][damage]") {
     const DataDir dir;
     make_half_flushed(dir);
-    const std::string name = dir.names(".sst").front();
+    const std::string name = dir.names(".blob").front();
+    const std::string content = dir.read(name);
+    switch (GENERATE(range(0, 4))) {
+        case 0:
+            dir.remove(name);
+            break;
+        case 1:
+            dir.write(name, content.substr(0, content.size() - 1));
+            break;
+        case 2:
+            dir.write(name, std::string(content.size(), '\0'));
+            break;
+        default:  // its end was never written
+            dir.write(name, content.substr(0, content.size() - 32) + std::string(32, '\0'));
+    }
+    check_refused_unchanged(dir, Reason::kDamaged, name);
+}
+
+TEST_CASE("a flipped bit in a table or blob file never gives a wrong record", "[storage][damage]") {
+    const DataDir dir;
+    make_half_flushed(dir);
+    const std::string name = dir.names(GENERATE(".sst", ".blob")).front();
     std::mt19937 random(GENERATE(range(1U, 17U)));
     dir.flip_bit(name, random() % (dir.read(name).size() * 8));
     RocksdbStore::Outcome outcome = dir.try_open();
@@ -279,7 +300,7 @@ TEST_CASE("accepted loss: the store goes on, the loss is counted and written dow
 TEST_CASE("accepted loss works for every kind of damage", "[storage][damage][recover]") {
     const DataDir dir;
     make_half_flushed(dir);
-    const int damage = GENERATE(range(0, 5));
+    const int damage = GENERATE(range(0, 7));
     if (damage == 0) dir.flip_bit(newest_wal(dir), dir.read(newest_wal(dir)).size() / 2 * 8);
     if (damage == 1) dir.remove("DURABLE");
     if (damage == 2) dir.remove(dir.names(".sst").front());
@@ -288,6 +309,8 @@ TEST_CASE("accepted loss works for every kind of damage", "[storage][damage][rec
         const std::string name = dir.names("MANIFEST").back();
         dir.write(name, dir.read(name).substr(0, dir.read(name).size() - 40));
     }
+    if (damage == 5) dir.remove(dir.names(".blob").front());
+    if (damage == 6) dir.write(dir.names(".blob").front(), "short");
     CAPTURE(damage);
     REQUIRE(dir.refusal());
     const auto outcome = accept_loss(dir.options());

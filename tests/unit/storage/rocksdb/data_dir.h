@@ -57,7 +57,8 @@ public:
     }
     static std::string key(std::uint64_t lsn) { return "k" + std::to_string(lsn); }
     static std::string value(std::uint64_t lsn) {
-        return std::string(300 + lsn % 50, static_cast<char>('a' + lsn % 26));
+        const std::size_t blob = lsn % 5 == 0 ? 5'000 : 0;  // some go into blob files
+        return std::string(300 + lsn % 50 + blob, static_cast<char>('a' + lsn % 26));
     }
     // How many of the commits 1..count are there with their right value.
     static std::uint64_t intact(RocksdbStore& store, std::uint64_t count) {

@@ -53,7 +53,7 @@ struct StoreStats {
     std::uint64_t disk_free_bytes = 0;  // for this process, 0 if not on a disk
     std::uint64_t disk_total_bytes = 0;
     std::uint64_t memory_bytes = 0;  // buffers and caches of the store
-    bool write_stalled = false;      // writers are being slowed down or stopped
+    bool write_stalled = false;      // nobody could write for some seconds
 };
 
 // One record as read back; valid until the visitor returns.

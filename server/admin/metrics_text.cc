@@ -49,7 +49,8 @@ void gauges(TextWriter& out, const ShardSnapshot& shard) {
         {"rockdove_disk_size_bytes", {"Size of that disk.", store.disk_total_bytes}},
         {"rockdove_store_data_bytes", {"Live data in the store, estimated.", store.data_bytes}},
         {"rockdove_store_memory_bytes", {"Buffers and caches of the store.", store.memory_bytes}},
-        {"rockdove_store_write_stalled", {"1 while the store slows writers down.", store.write_stalled ? 1u : 0u}},
+        {"rockdove_store_write_stalled",
+         {"1 while the store has let nobody write for 2 seconds.", store.write_stalled ? 1u : 0u}},
         {"rockdove_publishes_refused", {"1 while all publishes are refused.", shard.publish_refusal.empty() ? 0u : 1u}},
         {"rockdove_shard_epoch", {"Grows with each start on this data directory.", shard.epoch}},
     };

@@ -20,6 +20,8 @@ constexpr std::chrono::seconds kMarkEvery{1};
 // A removed block may have been 256 KiB. When idle, flush early; under load only so that garbage stays bounded.
 constexpr std::uint64_t kIdleRemovals = kCompactedRemovals;
 constexpr std::uint64_t kBusyRemovals = 32 * kCompactedRemovals;
+// A full buffer stops writers for some 10 ms under load, and that must not refuse anybody.
+constexpr std::chrono::seconds kStopWorthTelling{2};
 constexpr std::size_t kKeepBatchBytes = 4 * 1024 * 1024;  // a larger buffer is not kept for the next commit
 
 rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
@@ -238,7 +240,7 @@ StoreStats RocksdbStore::stats() const {
     // The cache's usage has the write buffers in it (options.cc).
     stats.memory_bytes = property(db, rocksdb::DB::Properties::kBlockCacheUsage) +
                          property(db, rocksdb::DB::Properties::kEstimateTableReadersMem);
-    stats.write_stalled = parts_->database.watcher().stalled();
+    stats.write_stalled = parts_->database.watcher().stopped_for(std::chrono::steady_clock::now()) >= kStopWorthTelling;
     const Directory& directory = parts.directory;
     if (!directory.file_system()
              .GetFreeSpace(directory.path(), rocksdb::IOOptions(), &stats.disk_free_bytes, nullptr)

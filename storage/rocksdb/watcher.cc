@@ -1,5 +1,7 @@
 #include "storage/rocksdb/watcher.h"
 
+#include <algorithm>
+
 #include "storage/rocksdb/status.h"
 
 namespace rockdove::storage {
@@ -39,7 +41,17 @@ void Watcher::OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Stat
 }
 
 void Watcher::OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) {
-    stalled_.store(info.condition.cur != rocksdb::WriteStallCondition::kNormal, std::memory_order_relaxed);
+    // kDelayed only slows writers down, and that reaches clients as slower confirms.
+    const bool stopped = info.condition.cur == rocksdb::WriteStallCondition::kStopped;
+    const bool was = info.condition.prev == rocksdb::WriteStallCondition::kStopped;
+    if (stopped && was) return;
+    stopped_since_.store(stopped ? Clock::now().time_since_epoch().count() : 0, std::memory_order_relaxed);
+}
+
+Watcher::Clock::duration Watcher::stopped_for(Clock::time_point now) const {
+    const Clock::rep since = stopped_since_.load(std::memory_order_relaxed);
+    if (since == 0) return Clock::duration::zero();
+    return std::max(now.time_since_epoch() - Clock::duration(since), Clock::duration::zero());
 }
 
 void Watcher::OnMemTableSealed(const rocksdb::MemTableInfo&) { wal_switched_.store(true, std::memory_order_relaxed); }

@@ -90,7 +90,8 @@ Appended Queue::append(const Records& records, TimePoint now) {
         const std::size_t first_record = records.ends[at] - start;
         if (message_size(static_cast<std::uint32_t>(first_record)) > bytes_room) break;
         if (open_ && blocks_.back().payload->bytes.size() + first_record > kBlockTargetBytes) close_open_block();
-        Block& block = open_block(Sequence(next_.value + (at - records.first)), result.commit_time_ms);
+        Block& block = open_block(Sequence(next_.value + (at - records.first)), result.commit_time_ms,
+                                  std::min(records.ends[stop - 1] - start, kBlockTargetBytes));
         Payload& payload = *block.payload;
         const std::size_t offset = payload.bytes.size();
         // As many as fit into the block; at least one, so that a large message is a block of its own.
@@ -123,13 +124,14 @@ Appended Queue::append(const Records& records, TimePoint now) {
     return result;
 }
 
-Block& Queue::open_block(Sequence first, std::int64_t commit_time_ms) {
+Block& Queue::open_block(Sequence first, std::int64_t commit_time_ms, std::size_t bytes) {
     if (open_) return blocks_.back();
     Block block;
     block.first = first;
     block.commit_time_ms = commit_time_ms;
     block.lsn = durable() ? shared_.stage.lsn() : Lsn(0);
     block.payload = std::make_shared<Payload>();
+    block.payload->bytes.reserve(std::max(storage::kBlockHeaderBytes + bytes, last_bytes_));
     block.payload->bytes.resize(storage::kBlockHeaderBytes);
     blocks_.push_back(std::move(block));
     open_ = true;
@@ -140,6 +142,9 @@ void Queue::close_open_block() {
     if (!open_) return;
     open_ = false;
     Block& block = blocks_.back();
+    std::string& stored = block.payload->bytes;
+    last_bytes_ = std::min(stored.size(), kBlockTargetBytes);
+    if (stored.capacity() / 2 > stored.size()) stored.shrink_to_fit();  // reserved for more than came
     storage::BlockHeader header;
     header.count = block.count;
     header.commit_time_ms = block.commit_time_ms;

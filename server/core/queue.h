@@ -149,7 +149,8 @@ private:
     // Blocks (queue.cc).
     Block* find_block(Sequence sequence);
     std::size_t index_of(Sequence sequence) const;  // of the first block that ends after it
-    Block& open_block(Sequence first, std::int64_t commit_time_ms);
+    // `bytes`: about to be appended.
+    Block& open_block(Sequence first, std::int64_t commit_time_ms, std::size_t bytes);
     void close_open_block();
     void mark_dirty(Block& block);
     void remove_block(Block& block);
@@ -212,6 +213,7 @@ private:
     std::deque<Block> blocks_;
     std::size_t gone_blocks_ = 0;
     bool open_ = false;            // blocks_.back() still takes messages
+    std::size_t last_bytes_ = 0;   // of the last block that was closed: the next is likely to be as large
     std::vector<Sequence> dirty_;  // first sequences of blocks to be written by seal()
     Sequence next_{1};
     Sequence read_up_to_{1};                           // blocks from the cursor to here were in memory or need not be

@@ -4,6 +4,7 @@
 // Limits:  past kHighWater the client gets no deliveries until half of it has left; past kHardLimit the session closes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -26,21 +27,32 @@ public:
         sending_.swap(pending_);
         return sending_;
     }
-    // The write has ended.
+    // The write has ended. A large buffer is kept for the next one: growing it anew costs as much as the write.
     void sent() {
-        // A burst's buffer is not kept for a connection that is idle most of the time.
-        if (sending_.capacity() > kKeepCapacity) {
+        largest_ = std::max(largest_, sending_.size());
+        if (sending_.capacity() > 2 * kHighWater) {
             std::string().swap(sending_);
         } else {
             sending_.clear();
         }
     }
+    // About once a second: gives back buffers larger than what was sent since the last call.
+    void trim() {
+        trim(sending_);
+        trim(pending_);
+        largest_ = 0;
+    }
 
 private:
-    static constexpr std::size_t kKeepCapacity = 256 * 1024;
+    static constexpr std::size_t kSmall = 4 * 1024;  // not worth giving back
+
+    void trim(std::string& buffer) const {
+        if (buffer.empty() && buffer.capacity() > std::max(2 * largest_, kSmall)) std::string().swap(buffer);
+    }
 
     std::string pending_;
     std::string sending_;
+    std::size_t largest_ = 0;  // sent in one write since the last trim()
 };
 
 }  // namespace rockdove::net

@@ -14,6 +14,7 @@ constexpr std::size_t kReadBytes = 256 * 1024;
 constexpr std::size_t kStepBeforeLogin = 16 * 1024;
 constexpr int kReadsPerWake = 4;  // so that one busy connection does not keep the others waiting
 constexpr std::chrono::seconds kPartialFrame{30};
+constexpr std::chrono::seconds kBufferKept{1};  // of a connection that has fallen silent
 constexpr std::size_t kOutboxBeforeLogin = 1024;
 
 // One per thread: what a session reads is handled before the next one reads.
@@ -93,11 +94,7 @@ bool Session::read_available() {
             partial_.append(fresh);
             const std::size_t used = take_frames(partial_);
             if (used == partial_.size()) {
-                if (partial_.capacity() > kStepBeforeLogin) {
-                    std::string().swap(partial_);
-                } else {
-                    partial_.clear();
-                }
+                partial_.clear();  // its buffer is kept until check_deadlines()
             } else if (used != 0) {
                 partial_.erase(0, used);
                 partial_since_ = heard_at_;
@@ -295,6 +292,8 @@ bool Session::idle(Steady::time_point since) const {
 }
 
 void Session::check_deadlines(Steady::time_point now) {
+    outbox_.trim();
+    if (partial_.empty() && heard_at_ + kBufferKept < now) std::string().swap(partial_);
     if (closing_) {
         // Said everything there was to say, but the client does not take it.
         if (now > heard_at_ + kPartialFrame) shut_down();

@@ -5,6 +5,32 @@
 namespace rockdove::net {
 namespace {
 
+TEST_CASE("an outbox keeps its buffers while they are used, and gives them back when they are not", "[net][outbox]") {
+    Outbox outbox;
+    const auto send = [&outbox](std::size_t bytes) {
+        outbox.pending().assign(bytes, 'x');
+        (void)outbox.take();
+        outbox.sent();
+    };
+    const auto kept = [&outbox] {  // of both its buffers, which change places with each write
+        std::size_t bytes = 0;
+        for (int i = 0; i < 2; ++i) {
+            bytes += outbox.pending().capacity();
+            (void)outbox.take();
+            outbox.sent();
+        }
+        return bytes;
+    };
+    send(Outbox::kHighWater);
+    CHECK(kept() >= Outbox::kHighWater);
+    outbox.trim();  // it was used since the last call
+    CHECK(kept() >= Outbox::kHighWater);
+    outbox.trim();  // it was not
+    CHECK(kept() <= 8 * 1024);
+    send(3 * Outbox::kHighWater);  // one large answer is not kept at all
+    CHECK(kept() <= 8 * 1024);
+}
+
 TEST_CASE("an outbox is above its high-water mark one byte past it, in flight or not", "[net][outbox]") {
     Outbox outbox;
     CHECK(outbox.empty());

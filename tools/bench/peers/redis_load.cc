@@ -1,0 +1,319 @@
+// W1 and W2 against Redis Streams, by the same rules as `rockdove bench`: the same bodies, windows, warm-up and result
+// line. A queue is a stream with one consumer group; what is acknowledged is also deleted, in the same write.
+//
+//   redis_load W1|W2 --port N [--mode strict|relaxed] [--size 100] [--producers 1] [--window 1000] [--seconds 10]
+//              [--pid PID] [--disk NAME]
+//
+// One thread and one blocking connection for each producer and for the consumer. One write for all there is to say, and
+// one read for all there is.
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <initializer_list>
+#include <stdexcept>
+#include <thread>
+
+#include "tools/bench/roles.h"
+#include "tools/bench/usage.h"
+
+namespace rockdove::bench {
+namespace {
+
+constexpr char kStream[] = "bench";
+constexpr std::size_t kReadBytes = std::size_t{1} << 18;
+constexpr std::size_t kMostLatencies = 8'000'000;
+
+// A connection to Redis that speaks RESP.
+class Connection {
+public:
+    explicit Connection(std::uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        if (connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fail("connect");
+        const int one = 1;
+        setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    }
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection() { close(fd_); }
+
+    void command(std::initializer_list<std::string_view> parts) {
+        begin(parts.size());
+        for (const std::string_view part : parts) add(part);
+    }
+    void begin(std::size_t parts) { out_ += '*' + std::to_string(parts) + "\r\n"; }
+    void add(std::string_view part) {
+        out_ += '$' + std::to_string(part.size()) + "\r\n";
+        out_ += part;
+        out_ += "\r\n";
+    }
+    void flush() {
+        for (std::size_t at = 0; at < out_.size();) {
+            const ssize_t sent = send(fd_, out_.data() + at, out_.size() - at, MSG_NOSIGNAL);
+            if (sent <= 0 && errno != EINTR) fail("send");
+            at += sent > 0 ? static_cast<std::size_t>(sent) : 0;
+        }
+        out_.clear();
+    }
+
+    // Whether more can be taken without waiting.
+    [[nodiscard]] bool has_line() const { return in_.find('\n', at_) != std::string::npos; }
+    // One line without its end; waits for it. An error of Redis is thrown.
+    std::string_view line() {
+        std::size_t end = 0;
+        while ((end = in_.find("\r\n", at_)) == std::string::npos) receive();
+        const std::string_view found = std::string_view(in_).substr(at_, end - at_);
+        at_ = end + 2;
+        if (found.starts_with('-')) throw std::runtime_error("Redis says: " + std::string(found));
+        return found;
+    }
+    // Behind `mark`; -1 for nil.
+    std::int64_t number(char mark) {
+        const std::string_view text = line();
+        std::int64_t value = 0;
+        const auto parsed = std::from_chars(text.data() + 1, text.data() + text.size(), value);
+        if (text.empty() || text.front() != mark || parsed.ec != std::errc()) {
+            throw std::runtime_error("an unexpected answer of Redis: " + std::string(text));
+        }
+        return value;
+    }
+    // A bulk string; valid until the next call.
+    std::string_view bulk() {
+        const auto size = static_cast<std::size_t>(number('$'));
+        while (in_.size() - at_ < size + 2) receive();
+        const std::string_view found = std::string_view(in_).substr(at_, size);
+        at_ += size + 2;
+        return found;
+    }
+
+private:
+    [[noreturn]] static void fail(const std::string& doing) {
+        throw std::runtime_error(doing + ": " + std::strerror(errno));
+    }
+    void receive() {
+        in_.erase(0, at_);
+        at_ = 0;
+        const std::size_t before = in_.size();
+        in_.resize(before + kReadBytes);
+        const ssize_t got = recv(fd_, in_.data() + before, kReadBytes, 0);
+        if (got <= 0 && errno != EINTR) fail("receive");
+        in_.resize(before + (got > 0 ? static_cast<std::size_t>(got) : 0));
+    }
+
+    const int fd_;
+    std::string out_, in_;
+    std::size_t at_ = 0;
+};
+
+struct Settings {
+    std::string workload;
+    std::string mode = "strict";
+    std::string disk;
+    std::uint16_t port = 0;
+    std::size_t size = 100, producers = 1, window = 1000;
+    double seconds = 10;
+    int pid = 0;
+};
+
+// Keeps the window full until phase.stop, then waits for what is open. One thread; count and latencies as Producer.
+class RedisProducer {
+public:
+    RedisProducer(const Settings& settings, std::uint64_t seed, Phase& phase)
+        : settings_(settings), phase_(phase), bodies_(settings.size, seed), connection_(settings.port) {
+        latency_us.reserve(kMostLatencies);
+    }
+    void run() {
+        std::deque<std::int64_t> open;  // when each was sent
+        while (!phase_.stop || !open.empty()) {
+            if (!phase_.stop && open.size() < settings_.window) {
+                const std::int64_t now = now_ns();
+                while (open.size() < settings_.window) {
+                    connection_.command({"XADD", kStream, "*", "p", bodies_.next()});
+                    open.push_back(now);
+                }
+                connection_.flush();
+            }
+            std::uint64_t answers = 0;
+            do {
+                (void)connection_.bulk();
+                ++answers;
+                const std::int64_t sent = open.front();
+                open.pop_front();
+                if (phase_.measure && latency_us.size() < kMostLatencies) {
+                    latency_us.push_back(static_cast<std::uint32_t>((now_ns() - sent) / 1000));
+                }
+            } while (!open.empty() && connection_.has_line());
+            confirmed.fetch_add(answers, std::memory_order_relaxed);
+        }
+    }
+
+    std::atomic<std::uint64_t> confirmed{0};
+    std::vector<std::uint32_t> latency_us;  // run()'s until it has ended
+
+private:
+    const Settings& settings_;
+    Phase& phase_;
+    Bodies bodies_;
+    Connection connection_;
+};
+
+class RedisConsumer {
+public:
+    RedisConsumer(const Settings& settings, Phase& phase)
+        : phase_(phase), count_(std::to_string(settings.window)), connection_(settings.port) {
+        connection_.command({"XGROUP", "CREATE", kStream, "g", "0", "MKSTREAM"});
+        connection_.flush();
+        (void)connection_.line();
+    }
+    void run() {
+        std::vector<std::string> ids;
+        while (!phase_.stop) {
+            read_more();
+            connection_.flush();
+            if (!ids.empty()) {
+                const std::int64_t acked = connection_.number(':');
+                (void)connection_.number(':');  // XDEL
+                consumed.fetch_add(static_cast<std::uint64_t>(acked), std::memory_order_relaxed);
+            }
+            take(ids);
+            if (!ids.empty()) acknowledge(ids);  // leaves with the next read
+        }
+    }
+
+    std::atomic<std::uint64_t> consumed{0};
+
+private:
+    void read_more() {
+        connection_.command(
+            {"XREADGROUP", "GROUP", "g", "c", "COUNT", count_, "BLOCK", "100", "STREAMS", kStream, ">"});
+    }
+    void take(std::vector<std::string>& ids) {
+        ids.clear();
+        if (connection_.number('*') < 0) return;  // nothing came
+        (void)connection_.number('*');            // the stream's name and its entries
+        (void)connection_.bulk();
+        const std::int64_t entries = connection_.number('*');
+        for (std::int64_t i = 0; i < entries; ++i) {
+            (void)connection_.number('*');
+            ids.emplace_back(connection_.bulk());
+            const std::int64_t fields = connection_.number('*');
+            for (std::int64_t f = 0; f < fields; ++f) (void)connection_.bulk();
+        }
+    }
+    void acknowledge(const std::vector<std::string>& ids) {
+        connection_.begin(3 + ids.size());
+        for (const std::string_view part : {"XACK", kStream, "g"}) connection_.add(part);
+        for (const std::string& id : ids) connection_.add(id);
+        connection_.begin(2 + ids.size());
+        for (const std::string_view part : {"XDEL", kStream}) connection_.add(part);
+        for (const std::string& id : ids) connection_.add(id);
+    }
+
+    Phase& phase_;
+    const std::string count_;
+    Connection connection_;
+};
+
+void add_percentiles(ctl::Json& out, std::vector<std::uint32_t>& micros) {
+    if (micros.empty()) return;
+    std::sort(micros.begin(), micros.end());
+    out["confirm_p50_us"] = micros[micros.size() / 2];
+    out["confirm_p99_us"] = micros[micros.size() * 99 / 100];
+}
+
+ctl::Json measure(const Settings& settings) {
+    Phase phase;
+    std::atomic<bool> failed{false};
+    std::string failure;
+    std::mutex mutex;
+    const auto guarded = [&](const std::function<void()>& work) {
+        try {
+            work();
+        } catch (const std::exception& error) {
+            const std::lock_guard lock(mutex);
+            failure = error.what();
+            failed = true;
+            phase.stop = true;
+        }
+    };
+    std::optional<RedisConsumer> consumer;
+    if (settings.workload == "W2") consumer.emplace(settings, phase);
+    std::deque<RedisProducer> producers;
+    for (std::size_t i = 0; i < settings.producers; ++i) producers.emplace_back(settings, i + 1, phase);
+    std::vector<std::thread> threads;
+    if (consumer) threads.emplace_back([&] { guarded([&] { consumer->run(); }); });
+    for (RedisProducer& producer : producers) threads.emplace_back([&] { guarded([&] { producer.run(); }); });
+
+    const auto counted = [&] {
+        if (consumer) return consumer->consumed.load();
+        std::uint64_t sum = 0;
+        for (const RedisProducer& producer : producers) sum += producer.confirmed;
+        return sum;
+    };
+    const auto pass = [&](double seconds) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+        while (!failed && std::chrono::steady_clock::now() < end) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        }
+    };
+    pass(1);
+    const std::uint64_t before = counted();
+    const Usage begin = Usage::read(settings.pid, settings.disk);
+    phase.measure = true;
+    pass(settings.seconds);
+    phase.measure = false;
+    const std::uint64_t count = counted() - before;
+    const Usage end = Usage::read(settings.pid, settings.disk);
+    phase.stop = true;
+    for (std::thread& thread : threads) thread.join();
+    if (failed) throw std::runtime_error(failure);
+
+    ctl::Json out = ctl::Json{{"peer", "redis"}, {"mode", settings.mode}, {"workload", settings.workload}};
+    out["size"] = settings.size;
+    if (settings.workload == "W1") out["producers"] = settings.producers;
+    if (settings.workload == "W2") out["ack"] = "multi";
+    add_costs(out, begin, end, count);
+    std::vector<std::uint32_t> latency;
+    for (RedisProducer& producer : producers) {
+        latency.insert(latency.end(), producer.latency_us.begin(), producer.latency_us.end());
+    }
+    add_percentiles(out, latency);
+    return out;
+}
+
+}  // namespace
+}  // namespace rockdove::bench
+
+int main(int argc, char** argv) {
+    rockdove::bench::Settings settings;
+    CLI::App app("W1 and W2 against Redis Streams");
+    app.add_option("workload", settings.workload)->required()->check(CLI::IsMember({"W1", "W2"}));
+    app.add_option("--port", settings.port)->required();
+    app.add_option("--mode", settings.mode, "how the server was started; only written into the result");
+    app.add_option("--size", settings.size)->check(CLI::Range(1, 1 << 20));
+    app.add_option("--producers", settings.producers)->check(CLI::Range(1, 64));
+    app.add_option("--window", settings.window)->check(CLI::Range(1, 100'000));
+    app.add_option("--seconds", settings.seconds)->check(CLI::Range(0.1, 3600.0));
+    app.add_option("--pid", settings.pid);
+    app.add_option("--disk", settings.disk);
+    CLI11_PARSE(app, argc, argv);
+    try {
+        std::printf("%s\n", rockdove::bench::measure(settings).dump().c_str());
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "redis_load: %s\n", error.what());
+        return 1;
+    }
+    return 0;
+}

@@ -32,6 +32,7 @@ def build(daemon, folder):
             if part == 1:
                 with Connection(broker.address) as connection:
                     connection.create_queue("jobs", lease_ms=60_000)
+            publisher.per_frame = 8 if part == 2 else 1  # some blocks are large enough for a blob file, some are not
             publisher.connect(broker.address)
             publisher.run_until_error(60, MESSAGES * part // 3)
             publisher.drain_answers(10)

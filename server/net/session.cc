@@ -14,7 +14,6 @@ constexpr std::size_t kReadBytes = 256 * 1024;
 constexpr std::size_t kStepBeforeLogin = 16 * 1024;
 constexpr int kReadsPerWake = 4;  // so that one busy connection does not keep the others waiting
 constexpr std::chrono::seconds kPartialFrame{30};
-constexpr std::chrono::seconds kBufferKept{1};  // of a connection that has fallen silent
 constexpr std::size_t kOutboxBeforeLogin = 1024;
 
 // One per thread: what a session reads is handled before the next one reads.
@@ -84,6 +83,7 @@ bool Session::read_available() {
         if (error) return false;
         heard_at_ = Steady::now();
         const std::string_view fresh(read_buffer(), got);
+        largest_read_ = std::max(largest_read_, got);
         if (partial_.empty()) {
             const std::size_t used = take_frames(fresh);
             if (used < got && !closing_) {
@@ -94,7 +94,11 @@ bool Session::read_available() {
             partial_.append(fresh);
             const std::size_t used = take_frames(partial_);
             if (used == partial_.size()) {
-                partial_.clear();  // its buffer is kept until check_deadlines()
+                if (partial_.capacity() > 2 * kReadBytes) {
+                    std::string().swap(partial_);  // of a large message
+                } else {
+                    partial_.clear();  // kept while it is used, see check_deadlines()
+                }
             } else if (used != 0) {
                 partial_.erase(0, used);
                 partial_since_ = heard_at_;
@@ -293,7 +297,11 @@ bool Session::idle(Steady::time_point since) const {
 
 void Session::check_deadlines(Steady::time_point now) {
     outbox_.trim();
-    if (partial_.empty() && heard_at_ + kBufferKept < now) std::string().swap(partial_);
+    // Pings alone do not keep a buffer that a burst has left.
+    if (partial_.empty() && partial_.capacity() > std::max(4 * largest_read_, kStepBeforeLogin)) {
+        std::string().swap(partial_);
+    }
+    largest_read_ = 0;
     if (closing_) {
         // Said everything there was to say, but the client does not take it.
         if (now > heard_at_ + kPartialFrame) shut_down();

@@ -85,7 +85,8 @@ private:
     core::Namespace* ns_ = nullptr;
     std::string client_name_;
     protocol::PublishView publish_view_;
-    std::string partial_;  // an unfinished frame
+    std::string partial_;           // an unfinished frame
+    std::size_t largest_read_ = 0;  // since the last check_deadlines()
     Outbox outbox_;
     Steady::time_point login_by_;
     Steady::time_point heard_at_;

@@ -75,7 +75,7 @@ rocksdb::Options make_options(const RocksdbSetup& setup, rocksdb::Env* env) {
     options.allow_mmap_writes = false;
 
     // Blocks of messages go from the buffer into blob files and are written no more: a merge of tables moves pointers only.
-    // Measured on 1 KiB messages that stay: 2.4 bytes written for a byte stored instead of 3.4, a third less processor time.
+    // Measured on 1 KiB messages that stay: 2.1 bytes written for a byte stored instead of 3.7.
     options.enable_blob_files = true;
     options.min_blob_size = kMinBlobBytes;
     options.blob_file_size = 64 * kMiB;

@@ -113,7 +113,8 @@ void StoreParts::collect_garbage() {
     const bool enough = collecting ? garbage <= garbage_worth_it / 2 || garbage < bytes / 4
                                    : garbage <= garbage_worth_it || garbage < bytes / 2;
     if (collecting != enough) return;
-    // If this fails, say because the disk is full, nothing is lost but time: it is tried again.
+    // If only the file with the options cannot be written, it is tried again; a MANIFEST that cannot is a background error
+    // and stops the store, as after a flush.
     const rocksdb::Status status =
         database->SetOptions({{"blob_garbage_collection_age_cutoff", enough ? "0" : "1"},
                               {"blob_garbage_collection_force_threshold", enough ? "1" : "0.25"}});

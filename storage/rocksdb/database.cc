@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "storage/keys.h"
+#include "storage/rocksdb/fast_checksum.h"
 #include "storage/rocksdb/options.h"
 #include "storage/rocksdb/shortened_file.h"
 #include "storage/rocksdb/spdlog_logger.h"
@@ -67,7 +68,9 @@ Database::Database(const Directory& directory, const OpenOptions& options)
       file_system_(directory.shared_file_system()),
       info_log_(std::make_shared<SpdlogLogger>(logger_of(options))),
       memory_bytes_(options.memory_bytes),
-      watcher_(std::make_shared<Watcher>()) {}
+      watcher_(std::make_shared<Watcher>()) {
+    if (!rocksdb_checksums_are_fast()) logger_of(options)->debug("RocksDB uses its own checksum function");
+}
 
 Database::~Database() = default;
 

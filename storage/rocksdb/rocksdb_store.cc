@@ -8,6 +8,7 @@
 #include "storage/chain.h"
 #include "storage/keys.h"
 #include "storage/kill_point.h"
+#include "storage/rocksdb/local_file_system.h"
 #include "storage/rocksdb/options.h"
 #include "storage/rocksdb/parts.h"
 #include "storage/rocksdb/status.h"
@@ -269,6 +270,7 @@ Result<void> RocksdbStore::close() {
     if (!status.ok()) return to_error("close", status);
     status = parts.write_mark_file();
     if (!status.ok()) return to_error("write DURABLE", status);
+    (void)remove_spare_logs(parts.directory);  // else the next start does it
     return {};
 }
 

@@ -55,7 +55,10 @@ public:
             if (result.outcome != CommitOutcome::kDurable) throw std::runtime_error(result.error);
         }
     }
-    static std::string key(std::uint64_t lsn) { return "k" + std::to_string(lsn); }
+    static std::string key(std::uint64_t lsn) {
+        std::string key = "k";  // g++ 12 warns wrongly of "k" + std::to_string()
+        return key += std::to_string(lsn);
+    }
     static std::string value(std::uint64_t lsn) {
         const std::size_t blob = lsn % 5 == 0 ? 5'000 : 0;  // some go into blob files
         return std::string(300 + lsn % 50 + blob, static_cast<char>('a' + lsn % 26));
@@ -82,6 +85,12 @@ public:
     [[nodiscard]] std::string read(const std::string& name) const {
         std::ifstream file(path(name), std::ios::binary);
         return {std::istreambuf_iterator<char>(file), {}};
+    }
+    // Without the zeros at the end of a log.
+    [[nodiscard]] std::string read_used(const std::string& name) const {
+        std::string content = read(name);
+        content.erase(content.find_last_not_of('\0') + 1);
+        return content;
     }
     void write(const std::string& name, const std::string& content) const {
         std::ofstream(path(name), std::ios::binary | std::ios::trunc) << content;

@@ -103,7 +103,7 @@ TEST_CASE("an inspection shows what is there and changes nothing", "[storage][in
         REQUIRE(store->tick().outcome == CommitOutcome::kDurable);
     }
     const bool damage = GENERATE(false, true);
-    if (damage) dir.flip_bit(dir.names(".log").back(), dir.read(dir.names(".log").back()).size() / 2 * 8);
+    if (damage) dir.flip_bit(dir.names(".log").back(), dir.read_used(dir.names(".log").back()).size() / 2 * 8);
     const auto before = dir.data_files();
     {
         const Inspection::Outcome outcome = Inspection::open(dir.options());

@@ -24,6 +24,7 @@ struct Consumer {
     std::uint64_t held_bytes = 0;
     Millis lease{0};
     TimePoint grace_end = TimePoint::max();  // when detached by a lost connection: its runs go back then
+    bool listed = false;                     // among those of its queue that are able to take more
 
     [[nodiscard]] bool attached() const { return session.value != 0; }
     // How many more messages it may get.

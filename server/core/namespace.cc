@@ -108,7 +108,7 @@ void Namespace::close_session(SessionId session, bool clean, TimePoint now) {
 void Namespace::on_session_room(SessionId session) {
     const auto it = sessions_.find(session);
     if (it == sessions_.end()) return;
-    for (const auto& [number, consumer] : it->second.consumers) consumer->queue->touch();
+    for (const auto& [number, consumer] : it->second.consumers) consumer->queue->on_room(*consumer);
 }
 
 Result<Consumer*> Namespace::find_consumer(SessionId session, std::uint64_t number) const {
@@ -283,8 +283,7 @@ Result<ConsumeGrant> Namespace::consume(const ConsumeRequest& request, TimePoint
     }
     ConsumeGrant grant;
     Consumer& consumer = queue.attach(request.name, request.session, request.number, request.held, now, &grant.held);
-    consumer.credit_messages = request.credit_messages;
-    consumer.credit_bytes = request.credit_bytes;
+    queue.set_credit(consumer, request.credit_messages, request.credit_bytes);
     consumer.lease = request.lease.count() == 0 ? queue.settings().lease : request.lease;
     consumers.emplace(request.number, &consumer);
     grant.lease = consumer.lease;
@@ -295,9 +294,7 @@ Result<void> Namespace::set_credit(SessionId session, std::uint64_t number, std:
                                    std::uint64_t bytes) {
     Result<Consumer*> consumer = find_consumer(session, number);
     if (!consumer) return consumer.error();
-    (*consumer)->credit_messages = messages;
-    (*consumer)->credit_bytes = bytes;
-    (*consumer)->queue->touch();
+    (*consumer)->queue->set_credit(**consumer, messages, bytes);
     return {};
 }
 

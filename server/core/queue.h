@@ -107,7 +107,9 @@ public:
     // `clean`: the client said goodbye, so what it holds goes back at once and uncounted; else it has a grace.
     void detach(Consumer& consumer, bool clean, TimePoint now);
     void close_consumers(const Error& why);
-    void touch();  // to be dispatched and sealed at the end of the turn
+    void set_credit(Consumer& consumer, std::uint32_t messages, std::uint64_t bytes);
+    void on_room(Consumer& consumer);  // its session takes deliveries again
+    void touch();                      // to be dispatched and sealed at the end of the turn
 
     // Settling (queue_settle.cc).
     SettleReply settle(Consumer& consumer, Outcome outcome, const std::vector<LeaseRange>& ranges,
@@ -171,7 +173,6 @@ private:
 
     // Dispatch (queue_dispatch.cc).
     Fresh next_fresh();
-    Consumer* next_consumer(std::size_t* able);
     void start(Consumer& consumer, Block& block, std::uint32_t first, std::uint32_t end, Run run, TimePoint now);
     bool dispatch_returned(TimePoint now);
     bool dispatch_fresh(const Fresh& fresh, TimePoint now);
@@ -201,6 +202,11 @@ private:
     template <class Handle>
     void for_runs_of(const Consumer& consumer, Handle&& handle);
     void expire_leases(TimePoint now);
+
+    // Consumers (queue_consumers.cc).
+    void offer(Consumer& consumer);
+    void withdraw_full(Consumer& consumer);
+    Consumer* next_consumer();
     void end_graces(TimePoint now);
     void remove_unused_consumers();
 
@@ -230,10 +236,12 @@ private:
     std::size_t memory_dead_bytes_ = 0;
 
     std::vector<std::unique_ptr<Consumer>> consumers_;
-    std::size_t turn_ = 0;                // round robin
-    bool touched_ = false;                // in shared_.touched
-    bool unsealed_ = false;               // in the namespace's list of what to seal
-    TimePoint timer_ = TimePoint::max();  // key in the namespace's timer index
+    std::size_t attached_ = 0;
+    std::deque<Consumer*> able_;  // attached, with credit when they were put in; those behind waited less
+    std::set<std::pair<TimePoint, Consumer*>> graces_;  // detached by a lost connection
+    bool touched_ = false;                              // in shared_.touched
+    bool unsealed_ = false;                             // in the namespace's list of what to seal
+    TimePoint timer_ = TimePoint::max();                // key in the namespace's timer index
     bool reading_ = false;
     std::size_t ahead_bytes_ = 0;
 

@@ -9,11 +9,7 @@ namespace rockdove::core {
 
 // --- the window -------------------------------------------------------------------------------------------------
 
-std::size_t Queue::window_limit() const {
-    const bool wanted =
-        std::any_of(consumers_.begin(), consumers_.end(), [](const auto& consumer) { return consumer->attached(); });
-    return wanted ? kWindowBytes : kIdleWindowBytes;
-}
+std::size_t Queue::window_limit() const { return attached_ != 0 ? kWindowBytes : kIdleWindowBytes; }
 
 // Decides whether a block just filled stays in memory. Only the blocks right ahead of the consumers do, without a gap:
 // what is further back is read when its turn comes.
@@ -173,25 +169,6 @@ Queue::Fresh Queue::next_fresh() {
     return fresh;
 }
 
-// The next consumer with credit, in turn; `able` is told how many have some.
-Consumer* Queue::next_consumer(std::size_t* able) {
-    Consumer* chosen = nullptr;
-    std::size_t chosen_at = 0;
-    *able = 0;
-    for (std::size_t i = 0; i < consumers_.size(); ++i) {
-        const std::size_t at = (turn_ + i) % consumers_.size();
-        Consumer& consumer = *consumers_[at];
-        if (!consumer.attached() || consumer.room() == 0 || !shared_.outlet.has_room(consumer.session)) continue;
-        ++*able;
-        if (chosen == nullptr) {
-            chosen = &consumer;
-            chosen_at = at;
-        }
-    }
-    if (chosen != nullptr) turn_ = chosen_at + 1;
-    return chosen;
-}
-
 void Queue::dispatch(TimePoint now) {
     if (!durable()) close_open_block();
     bury_dying(now);
@@ -223,21 +200,19 @@ void Queue::bury_dying(TimePoint now) {
 }
 
 bool Queue::dispatch_returned(TimePoint now) {
-    std::size_t able = 0;
     const Sequence sequence = *ready_.begin();
     Block* block = find_block(sequence);
     RD_CHECK(block != nullptr);
-    Consumer* consumer = next_consumer(&able);
+    Consumer* consumer = next_consumer();
     if (consumer == nullptr) return false;
     if (!block->payload) {
         read_block(*block);
         return false;
     }
+    std::size_t able = able_.size();
     const auto index = static_cast<std::uint32_t>(sequence.value - block->first.value);
     while (fitting(*consumer, *block, index, 1) == 0) {
-        if (--able == 0) return false;
-        std::size_t ignored = 0;
-        consumer = next_consumer(&ignored);
+        if (--able == 0 || (consumer = next_consumer()) == nullptr) return false;
     }
     const storage::ReturnedRecord& record = returned_.at(sequence);
     Run run;
@@ -269,8 +244,7 @@ std::uint32_t Queue::fitting(const Consumer& consumer, const Block& block, std::
 }
 
 bool Queue::dispatch_fresh(const Fresh& fresh, TimePoint now) {
-    std::size_t able = 0;
-    Consumer* consumer = next_consumer(&able);
+    Consumer* consumer = next_consumer();
     if (consumer == nullptr) return false;
     if (!fresh.block->payload) {
         read_ahead();
@@ -278,14 +252,14 @@ bool Queue::dispatch_fresh(const Fresh& fresh, TimePoint now) {
     }
     // Several consumers share what is there, so that none sits on everything while others wait.
     const std::uint64_t there = std::max<std::uint64_t>(messages_ - started_, 1);
+    const std::size_t able = able_.size();
     const std::uint64_t share = (there + able - 1) / able;
     std::uint32_t count = 0;
-    for (std::size_t tries = able; tries != 0; --tries) {
+    for (std::size_t tries = able; tries != 0 && consumer != nullptr; --tries) {
         const std::uint64_t most = std::min<std::uint64_t>({consumer->room(), fresh.end - fresh.first, share});
         count = fitting(*consumer, *fresh.block, fresh.first, static_cast<std::uint32_t>(most));
         if (count != 0) break;
-        std::size_t ignored = 0;
-        consumer = next_consumer(&ignored);
+        consumer = next_consumer();
     }
     if (count == 0) return false;
     Run run;
@@ -312,6 +286,7 @@ void Queue::start(Consumer& consumer, Block& block, std::uint32_t first, std::ui
     insert_run(block, run);
     consumer.held_messages += run.count;
     consumer.held_bytes += run.bytes_left;
+    withdraw_full(consumer);
     started_ += run.count;
     delivered_ += run.count;
     shared_.counters.delivered += run.count;
@@ -340,9 +315,7 @@ TimePoint Queue::next_time() const {
     TimePoint next = TimePoint::max();
     if (!leases_.empty()) next = std::min(next, leases_.begin()->first);
     if (!waiting_.empty()) next = std::min(next, waiting_.begin()->first);
-    for (const auto& consumer : consumers_) {
-        if (!consumer->attached()) next = std::min(next, consumer->grace_end);
-    }
+    if (!graces_.empty()) next = std::min(next, graces_.begin()->first);
     return next;
 }
 
@@ -380,14 +353,6 @@ void Queue::expire_leases(TimePoint now) {
             retry(*block, part, "lease_expired", std::nullopt, now);
         }
         index_lease(*block);
-    }
-}
-
-void Queue::end_graces(TimePoint now) {
-    for (const auto& consumer : consumers_) {
-        if (consumer->attached() || consumer->grace_end > now) continue;
-        consumer->grace_end = TimePoint::max();
-        for_runs_of(*consumer, [&](Block& block, const Run& part) { lose(block, part, now); });
     }
 }
 

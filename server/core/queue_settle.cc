@@ -33,6 +33,7 @@ void Queue::unhold(Run& run, std::uint32_t count) {
     const std::uint64_t bytes = run.left == 0 ? 0 : run.bytes_left * count / run.left;
     run.consumer->held_messages -= count;
     run.consumer->held_bytes -= bytes;
+    offer(*run.consumer);
     run.bytes_left -= bytes;
     run.left -= count;
     started_ -= count;
@@ -259,77 +260,6 @@ void Queue::evict_dead() {
             memory_dead_bytes_ -= it->second.size();
             memory_dead_.erase(it);
         }
-    }
-}
-
-// --- consumers --------------------------------------------------------------------------------------------------
-
-Consumer& Queue::attach(std::string_view name, SessionId session, std::uint64_t number,
-                        const std::vector<LeaseRange>& held, TimePoint now, std::vector<LeaseRange>* still_held) {
-    Consumer* known = find_consumer(name);
-    if (known == nullptr) {
-        consumers_.push_back(std::make_unique<Consumer>());
-        Consumer& consumer = *consumers_.back();
-        consumer.name = name;
-        consumer.queue = this;
-        consumer.session = session;
-        consumer.number = number;
-        touch();
-        return consumer;
-    }
-    Consumer& consumer = *known;
-    consumer.session = session;
-    consumer.number = number;
-    consumer.grace_end = TimePoint::max();
-    // Keeps what the client names. The rest it does not know of any more: lost, since the message may be what ended it.
-    std::vector<std::pair<Sequence, Run>> kept;
-    for_held(consumer, held, [&](Block& block, std::size_t run_index, std::uint32_t first, std::uint32_t end) {
-        std::vector<Run>& runs = block.state->runs;
-        Run part = carve(runs, run_index, first, end, block.state->done);
-        LeaseRange range;
-        range.first = Sequence(block.first.value + first);
-        range.last = Sequence(block.first.value + end - 1);
-        range.epoch = part.epoch;
-        range.lease = part.lease;
-        still_held->push_back(range);
-        kept.emplace_back(block.first, part);
-    });
-    for_runs_of(consumer, [&](Block& block, const Run& part) { lose(block, part, now); });
-    for (const auto& [first, run] : kept) {
-        Block* block = find_block(first);
-        insert_run(*block, run);
-        mark_dirty(*block);
-    }
-    touch();
-    return consumer;
-}
-
-void Queue::detach(Consumer& consumer, bool clean, TimePoint now) {
-    consumer.session = SessionId(0);
-    consumer.credit_messages = 0;
-    if (clean) {
-        for_runs_of(consumer, [&](Block& block, const Run& part) { give_back(block, part, now); });
-    } else {
-        consumer.grace_end = now + record_.settings.reconnect_grace;
-    }
-    touch();
-    remove_unused_consumers();
-}
-
-// Detached ones that hold nothing have nothing to come back to.
-void Queue::remove_unused_consumers() {
-    std::erase_if(consumers_, [](const auto& owned) { return !owned->attached() && owned->held_messages == 0; });
-}
-
-Consumer* Queue::find_consumer(std::string_view name) const {
-    const auto it = std::find_if(consumers_.begin(), consumers_.end(),
-                                 [&](const auto& consumer) { return consumer->name == name; });
-    return it == consumers_.end() ? nullptr : it->get();
-}
-
-void Queue::close_consumers(const Error& why) {
-    for (const auto& consumer : consumers_) {
-        if (consumer->attached()) shared_.outlet.consumer_closed(consumer->session, consumer->number, why);
     }
 }
 

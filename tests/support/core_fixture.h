@@ -184,8 +184,9 @@ public:
     };
     std::optional<DeadLetter> dead_letter(Sequence seq, std::string_view queue = "q");
 
-    double random_value = 0.5;   // 0.5: no jitter
-    std::set<SessionId> choked;  // sessions whose outbox is full
+    double random_value = 0.5;               // 0.5: no jitter
+    std::set<SessionId> choked;              // sessions whose outbox is full
+    mutable std::size_t room_questions = 0;  // how often the core asked whether a session has room
 
 private:
     struct InFlight {
@@ -208,7 +209,11 @@ private:
     void settled(const core::SettleReply& reply) override;
     void fail(SessionId session, std::uint64_t request_id, const Error& error) override;
     void consumer_closed(SessionId session, std::uint64_t consumer, const Error& error) override;
-    [[nodiscard]] bool has_room(SessionId session) const override { return !choked.contains(session); }
+    [[nodiscard]] bool has_room(SessionId session) const override {
+        ++room_questions;
+        return !choked.contains(session);
+    }
+
     void read(const core::ReadRequest& request, core::ReadDone done) override;
 
     const core::NamespaceOptions options_;

@@ -326,5 +326,57 @@ TEST_CASE("a consumer with credit left over at the end holds nothing of a remove
     CHECK(queue.ns().consumer_count() == 0);
 }
 
+// ARCHITECTURE section 5: dispatch does not cost more for each consumer that waits.
+TEST_CASE("consumers that are full cost nothing while others are served", "[core][consumer]") {
+    constexpr std::size_t kFull = 500;
+    constexpr std::size_t kMessages = 200;
+    QueueFixture queue;
+    for (std::size_t i = 0; i < kFull; ++i) {
+        ConsumeOptions full;
+        full.name = "full-" + std::to_string(i);
+        full.number = i + 2;
+        full.credit = 1;
+        REQUIRE(queue.consume(full));
+    }
+    queue.publish(numbered(kFull));
+    REQUIRE(queue.take().size() == kFull);
+    ConsumeOptions able;
+    able.name = "able";
+    able.number = 1;
+    able.credit = kMessages;
+    REQUIRE(queue.consume(able));
+    const std::size_t before = queue.room_questions;
+    for (std::size_t i = 0; i < kMessages; ++i) {
+        queue.publish(numbered(1));
+    }
+    REQUIRE(queue.take().size() == kMessages);
+    CHECK(queue.room_questions - before <= 3 * kMessages);
+}
+
+TEST_CASE("consumers with room are served in turn, and come back when they have room again", "[core][consumer]") {
+    QueueFixture queue;
+    for (std::size_t i = 1; i <= 3; ++i) {
+        ConsumeOptions options;
+        options.name = "c" + std::to_string(i);
+        options.number = i;
+        options.credit = 2;
+        REQUIRE(queue.consume(options));
+    }
+    const auto served = [&] {
+        std::string who;
+        for (const Received& received : queue.take()) who += std::to_string(received.consumer);
+        return who;
+    };
+    std::string order;
+    for (int i = 0; i < 3; ++i) {
+        queue.publish(numbered(1));
+        order += served();
+    }
+    CHECK(order == "123");
+    queue.publish(numbered(6));
+    CHECK(served().size() == 3);  // all have two
+    CHECK(queue.info().ready == 3);
+}
+
 }  // namespace
 }  // namespace rockdove::test

@@ -3,7 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
+#include <future>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +23,8 @@ namespace rockdove {
 //     base::Result<v1::Frame> answer = call(client, std::move(request), 30s);
 //     if (answer) print(answer->queue_info());
 base::Result<v1::Frame> call(Client& client, v1::Frame request, std::chrono::milliseconds timeout);
+// The same, pipelined.
+std::future<base::Result<v1::Frame>> call_async(Client& client, v1::Frame request, std::chrono::milliseconds timeout);
 
 // What the broker told about itself and this connection; empty while not connected.
 std::optional<v1::Welcome> welcome(const Client& client);
@@ -32,16 +34,6 @@ std::string endpoint(const Client& client);
 // Between the exception of the public API and the error value of the rest of the tree.
 base::Error to_base(const Error& error);
 Error to_public(const base::Error& error);
-
-// What a Confirm said about one message.
-struct Confirmed {
-    std::uint64_t sequence = 0;
-    bool duplicate = false;
-};
-// Exactly one of the pointers is not null. Runs on the client's I/O thread: short, no blocking calls, no exceptions.
-using SendCallback = std::function<void(const base::Error* error, const Confirmed* confirmed)>;
-// send_async without a future. May block at the pending limit, as send_async does.
-void send_with_callback(Client& client, std::string_view queue, Message message, SendCallback callback);
 
 // Prints every frame sent and received to stderr, one line each (`rockdove -v`). Process-wide; off by default.
 void trace_frames(bool on);

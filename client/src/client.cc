@@ -193,6 +193,11 @@ std::future<Receipt> Client::send_async(std::string_view queue, Message message)
     return receipt;
 }
 
+void Client::send_async(std::string_view queue, Message message, SendCallback done) {
+    if (!done) detail::fail(ErrorCode::kInvalid, "send_async() needs a callback");
+    checked(core_).send(queue, message, std::move(done));
+}
+
 Worker Client::receive(std::string queue, Handler handler, WorkerOptions options) {
     if (!handler) detail::fail(ErrorCode::kInvalid, "receive() needs a handler");
     return Access::worker(checked(core_).attach(std::move(queue), Access::settings(options), std::move(handler)));
@@ -203,12 +208,23 @@ Receiver Client::open_receiver(std::string queue, WorkerOptions options) {
 }
 
 void Client::create_queue(std::string_view name, QueueOptions options) {
+    checked(core_).check_may_block("create_queue()");
+    create_queue_async(name, std::move(options)).get();
+}
+
+std::future<void> Client::create_queue_async(std::string_view name, QueueOptions options) {
     v1::Frame request;
     v1::QueueCreate& create = *request.mutable_queue_create();
     create.set_name(std::string(name));
     Access::fill(options, create);
-    const auto answer = checked(core_).call(std::move(request), core_->config().operation_timeout);
-    if (!answer) throw to_public(answer.error());
+    auto created = std::make_shared<std::promise<void>>();
+    std::future<void> result = created->get_future();
+    checked(core_).call(std::move(request), core_->config().operation_timeout,
+                        [created = std::move(created)](const base::Result<v1::Frame>& answer) {
+                            if (answer) return created->set_value();
+                            created->set_exception(std::make_exception_ptr(to_public(answer.error())));
+                        });
+    return result;
 }
 
 void Client::flush() { checked(core_).flush(); }
@@ -225,10 +241,15 @@ void Client::close(Millis grace) {
 base::Result<v1::Frame> call(Client& client, v1::Frame request, std::chrono::milliseconds timeout) {
     return checked(Access::core(client)).call(std::move(request), timeout);
 }
+std::future<base::Result<v1::Frame>> call_async(Client& client, v1::Frame request, std::chrono::milliseconds timeout) {
+    auto answered = std::make_shared<std::promise<base::Result<v1::Frame>>>();
+    std::future<base::Result<v1::Frame>> answer = answered->get_future();
+    checked(Access::core(client)).call(std::move(request), timeout, [answered](base::Result<v1::Frame> result) {
+        answered->set_value(std::move(result));
+    });
+    return answer;
+}
 std::optional<v1::Welcome> welcome(const Client& client) { return checked(Access::core(client)).welcome(); }
 std::string endpoint(const Client& client) { return checked(Access::core(client)).endpoint(); }
-void send_with_callback(Client& client, std::string_view queue, Message message, SendCallback callback) {
-    checked(Access::core(client)).send(queue, message, std::move(callback));
-}
 
 }  // namespace rockdove

@@ -120,13 +120,17 @@ base::Result<v1::Frame> Core::call(v1::Frame request_frame, Millis timeout) {
     check_may_block("call()");
     auto promise = std::make_shared<std::promise<base::Result<v1::Frame>>>();
     auto answer = promise->get_future();
-    const SteadyTime deadline = std::chrono::steady_clock::now() + timeout;
-    const bool posted = on_io([this, promise, request_frame = std::move(request_frame), deadline] {
-        request(request_frame, deadline, false,
-                [promise](base::Result<v1::Frame> result) { promise->set_value(std::move(result)); });
-    });
-    if (!posted) return closed_error();
+    call(std::move(request_frame), timeout,
+         [promise](base::Result<v1::Frame> result) { promise->set_value(std::move(result)); });
     return answer.get();
+}
+
+void Core::call(v1::Frame request_frame, Millis timeout, std::function<void(base::Result<v1::Frame>)> done) {
+    const SteadyTime deadline = std::chrono::steady_clock::now() + timeout;
+    const bool posted = on_io([this, done, request_frame = std::move(request_frame), deadline] {
+        request(request_frame, deadline, false, done);
+    });
+    if (!posted) done(closed_error());
 }
 
 std::shared_ptr<Consumer> Core::attach(std::string queue, Access::WorkerSettings settings, Handler handler) {

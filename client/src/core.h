@@ -40,6 +40,8 @@ public:
     void send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit = AtLimit::kBlock);
     void flush();
     base::Result<v1::Frame> call(v1::Frame request, Millis timeout);
+    // Pipelined. `done` is called once: on the I/O thread, or at once if the client is closed.
+    void call(v1::Frame request, Millis timeout, std::function<void(base::Result<v1::Frame>)> done);
     std::shared_ptr<Consumer> attach(std::string queue, Access::WorkerSettings settings, Handler handler);
     void settle(std::vector<SettleEntry> entries);
     void submit(std::shared_ptr<Consumer> consumer) { pool_.submit(std::move(consumer)); }

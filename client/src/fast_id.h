@@ -19,8 +19,9 @@ public:
     }
 
     // The last ten digits hold 50 bits: two of the prefix, and the 48 of the sequence.
-    std::string operator()(std::uint64_t sequence) {
-        if (text_.empty()) return {};
+    // The result is good until the next call.
+    const std::string& operator()(std::uint64_t sequence) {
+        if (text_.empty()) return text_;
         std::uint64_t bits = low_bits_ << 48U | (sequence & base::kMaxSequence);
         for (std::size_t i = text_.size(); i-- > text_.size() - 10; bits >>= 5U) {
             text_[i] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[bits & 31U];

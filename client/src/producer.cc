@@ -129,18 +129,15 @@ std::string name_request(std::uint64_t connection, std::uint64_t request) {
     return std::to_string(connection) + "-" + std::to_string(request);
 }
 
-// `receipt` is complete but for its id.
-void accept(SendWaiter& waiter, const Receipt& receipt, IdRun& ids) {
+// `receipt` is complete but for its id; the room of that is used again for each message.
+void accept(SendWaiter& waiter, Receipt& receipt, IdRun& ids) {
+    receipt.id = ids(receipt.sequence);
     if (auto* callback = std::get_if<SendCallback>(&waiter)) {
-        const Confirmed confirmed{receipt.sequence, receipt.duplicate};
-        (*callback)(nullptr, &confirmed);
-        return;
-    }
-    Receipt whole{ids(receipt.sequence), receipt.sequence, receipt.duplicate, receipt.room, receipt.durability};
-    if (auto* promise = std::get_if<std::promise<Receipt>>(&waiter)) {
-        promise->set_value(std::move(whole));
+        (*callback)(nullptr, &receipt);
+    } else if (auto* promise = std::get_if<std::promise<Receipt>>(&waiter)) {
+        promise->set_value(receipt);
     } else {
-        std::get<ReceiptCallback>(waiter)(std::error_code(), std::move(whole));
+        std::get<ReceiptCallback>(waiter)(std::error_code(), receipt);
     }
 }
 
@@ -150,7 +147,8 @@ void fail_waiter(SendWaiter& waiter, const base::Error& error, const std::string
     if (auto* promise = std::get_if<std::promise<Receipt>>(&waiter)) {
         promise->set_exception(std::make_exception_ptr(to_public(error, request_id)));
     } else if (auto* callback = std::get_if<SendCallback>(&waiter)) {
-        (*callback)(&error, nullptr);
+        const Error told = to_public(error, request_id);
+        (*callback)(&told, nullptr);
     } else {
         std::get<ReceiptCallback>(waiter)(to_public(error).code(), Receipt());
     }

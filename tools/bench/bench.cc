@@ -19,11 +19,19 @@ void delete_queue(Context& context, const std::string& queue) {
     if (!answer) throw std::runtime_error("cannot delete queue " + queue + ": " + answer.error().text);
 }
 
+void create_queue(Context& context, const bench::Run& run, const std::string& queue) {
+    delete_queue(context, queue);
+    QueueOptions settings;
+    settings.durability(run.mode == "strict" ? Durability::kSync : Durability::kAsync);
+    context.client().create_queue(queue, settings);
+}
+
 int run(Context& context, bench::Run run) {
     if (run.workload != "W1" && run.producers != 1) return context.fail(usage_failure("only W1 has several producers"));
     if (run.workload == "W3" && run.body_bytes < sizeof(std::int64_t)) {
         return context.fail(usage_failure("bodies of W3 carry a time: --size 8 or more"));
     }
+    if (run.workload != "W3" && run.flood != 0) return context.fail(usage_failure("--flood belongs to W3"));
     if (run.workload == "W7" && (run.pid == 0 || run.connections + run.queues == 0)) {
         return context.fail(usage_failure("W7 needs --pid, and --connections or --queues"));
     }
@@ -36,12 +44,12 @@ int run(Context& context, bench::Run run) {
     const ClientOptions options = context.globals.url.empty() ? ClientOptions() : ClientOptions(context.globals.url);
     const bool new_queue = run.workload <= "W3" || run.workload == "W6-fill";
     if (new_queue) {
-        delete_queue(context, run.queue);
-        QueueOptions settings;
-        settings.durability(run.mode == "strict" ? Durability::kSync : Durability::kAsync);
-        context.client().create_queue(run.queue, settings);
+        create_queue(context, run, run.queue);
         run.endpoint = endpoint(context.client());
         if (const auto hello = welcome(context.client())) run.name_space = hello->namespace_();
+    }
+    if (run.flood != 0) {
+        create_queue(context, run, bench::flood_queue(run));
     }
     Json result = run.workload == "W6-fill"    ? bench::fill(run, options)
                   : run.workload == "W6-first" ? bench::first(run, options)
@@ -49,6 +57,7 @@ int run(Context& context, bench::Run run) {
                   : run.workload == "W7"       ? bench::footprint(run, options)
                                                : bench::measure(run, options);
     if (run.workload <= "W3" || run.workload == "W6-drain") delete_queue(context, run.queue);
+    if (run.flood != 0) delete_queue(context, bench::flood_queue(run));
     // Exactly one line, as tables of results want it, and without the envelope of other commands.
     if (context.format() == OutputFormat::kJson || context.format() == OutputFormat::kJsonl) {
         return context.print_text(to_json_line(result));
@@ -90,6 +99,11 @@ void add_bench(CLI::App& root, Context& context) {
         ->option_text("multi|each|none");
     command->add_option("--rate", options->rate, "W3: messages per second")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000}))
+        ->capture_default_str();
+    command
+        ->add_option("--flood", options->flood,
+                     "W3: meanwhile fill another queue with messages of this size; 0: do not")
+        ->check(CLI::Range(std::size_t{0}, std::size_t{1} << 20))
         ->capture_default_str();
     command->add_option("--count", options->count, "W6: messages")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}))

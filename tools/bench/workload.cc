@@ -53,7 +53,10 @@ Json measure_latency(const Run& run, const ClientOptions& options) {
         },
         settings);
     PacedProducer producer(options, run.queue, run.body_bytes, run.rate, phase);
+    std::optional<Producer> flood;
+    if (run.flood != 0) flood.emplace(options, flood_queue(run), run.flood, run.window, 1, phase);
     pass(run.warm_up_s, phase);
+    const std::uint64_t flooded = flood ? flood->confirmed() : 0;
     const std::uint64_t before = taken;
     const Usage begin = Usage::read(run.pid, run.disk);
     phase.measure = true;
@@ -61,12 +64,19 @@ Json measure_latency(const Run& run, const ClientOptions& options) {
     phase.measure = false;
     const std::uint64_t count = taken - before;
     const Usage end = Usage::read(run.pid, run.disk);
+    const std::uint64_t flooding = flood ? flood->confirmed() - flooded : 0;
     phase.stop = true;
     producer.join();
+    if (flood) flood->join();
     worker.stop();
     if (const auto failure = producer.failure()) throw std::runtime_error("a send failed: " + *failure);
     Json out = identity(run);
     add_costs(out, begin, end, count);
+    if (flood) {
+        if (const auto failure = flood->failure()) throw std::runtime_error("a send failed: " + *failure);
+        out["flood_size"] = run.flood;
+        out["flood_rate"] = static_cast<double>(flooding) / out["seconds"].get<double>();
+    }
     add_percentiles(out, "e2e", e2e_us);
     add_percentiles(out, "confirm", producer.confirm_us());
     add_percentiles(out, "sender_late", producer.late_us());
@@ -74,6 +84,8 @@ Json measure_latency(const Run& run, const ClientOptions& options) {
 }
 
 }  // namespace
+
+std::string flood_queue(const Run& run) { return run.queue + ".flood"; }
 
 Json identity(const Run& run) {
     Json out =

@@ -23,6 +23,7 @@ struct Run {
     double seconds = 10;
     int pid = 0;                      // the broker's, for its costs; 0: none
     std::uint64_t rate = 1000;        // W3: messages per second
+    std::size_t flood = 0;            // W3: bytes of the messages that flood another queue meanwhile; 0: none
     std::uint64_t count = 1'000'000;  // W6
     std::int64_t since_ns = 0;        // W6: when the broker was started, nanoseconds since 1970; 0: first_s is left out
     std::size_t connections = 0;      // W7
@@ -32,6 +33,9 @@ struct Run {
     std::string endpoint, name_space;          // of the broker, for the raw consumer of `each`
     std::string disk;                          // below /sys/class/block; empty: no flush figures
 };
+
+// The queue that W3 floods, beside its own.
+std::string flood_queue(const Run& run);
 
 // What names a run in its result line.
 ctl::Json identity(const Run& run);

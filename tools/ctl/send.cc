@@ -91,11 +91,10 @@ std::optional<Failure> stream(Context& context, const Options& options, BodySour
             Message message = make_message(options, *body);
             count.sent();
             ++sent;
-            send_with_callback(client, options.queue, std::move(message),
-                               [&count](const base::Error* error, const Confirmed* confirmed) {
-                                   if (error != nullptr) return count.refused(to_failure(*error));
-                                   count.confirmed(confirmed->duplicate);
-                               });
+            client.send_async(options.queue, std::move(message), [&count](const Error* error, const Receipt* receipt) {
+                if (error != nullptr) return count.refused(to_failure(*error));
+                count.confirmed(receipt->duplicate);
+            });
         }
     }
     return source.failure();

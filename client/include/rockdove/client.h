@@ -215,6 +215,11 @@ struct Receipt {
     Durability durability = Durability::kSync;
 };
 
+// Told what became of a message: exactly one of the two is not null; they live as long as the call. Runs once for each
+// message, on the client's I/O thread, which does nothing else meanwhile: be short, do not throw, and do not block (calls
+// that would throw kWouldDeadlock). Messages of one thread to one queue are answered in their order.
+using SendCallback = std::function<void(const Error* error, const Receipt* receipt)>;
+
 // What becomes of a job after its handler.
 class ROCKDOVE_API Outcome {
 public:
@@ -404,6 +409,9 @@ public:
     // The same, pipelined: returns when the message is queued here. Blocks only at pending_limit; every error comes
     // through the future. Messages of one thread to one queue keep their order.
     std::future<Receipt> send_async(std::string_view queue, Message message);
+    // The same without a future, for many messages a second. Errors known at once (a bad name, a closed client) are told on
+    // the calling thread, before it returns; an empty callback throws kInvalid.
+    void send_async(std::string_view queue, Message message, SendCallback done);
 
     // Start receiving; they return at once, and an unknown queue shows in Worker::wait() or Receiver::next().
     // Throw kInvalid (names, limits) and kClosed.
@@ -412,6 +420,9 @@ public:
 
     // Blocks. Throws kAlreadyExists, kConflict, kInvalid, ...
     void create_queue(std::string_view name, QueueOptions options = {});
+    // The same, pipelined: thousands of queues are made while the first would wait for the disk. Errors come through the
+    // future. A future that is not waited for changes nothing.
+    std::future<void> create_queue_async(std::string_view name, QueueOptions options = {});
 
     // Blocks until everything sent before is answered, one way or the other; never longer than operation_timeout.
     void flush();

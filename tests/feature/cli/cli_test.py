@@ -369,6 +369,9 @@ class Formats(BrokerCase):
                 if words[0] == "W3":
                     self.assertLess(line["messages"], 300)  # 500 a second for a fifth of it
                     self.assertGreater(line["e2e_p50_us"], 0)
+        beside = self.bench("W3", "--flood", "200", *quick)
+        self.assertGreater(beside["flood_rate"], 0)
+        self.assertEqual(beside["flood_size"], 200)
         self.assertEqual(self.bench("W6-fill", "--count", "3000", "--size", "50")["messages"], 3000)
         self.assertEqual(self.shown("rockdove.bench")["ready"], 3000)
         self.assertGreater(self.bench("W6-first", "--count", "3000", "--since", "1", "--ack", "none")["first_s"], 0)

@@ -111,6 +111,25 @@ TEST_CASE("the broker's refusals reach the caller as codes", "[client][feature]"
     CHECK(code_of([&] { worker.wait(); }) == ErrorCode::kNotFound);
 }
 
+TEST_CASE("queues are made by the hundred, and a refusal reaches its own future", "[client][feature]") {
+    const Daemon daemon(ROCKDOVED_PATH);
+    Client client(quick(daemon));
+    client.create_queue("many-50", QueueOptions().max_messages(1));
+    std::vector<std::future<void>> made;
+    for (int i = 0; i < 200; ++i) made.push_back(client.create_queue_async("many-" + std::to_string(i)));
+    for (int i = 0; i < 200; ++i) {
+        if (i == 50) {
+            CHECK(code_of([&] { made[50].get(); }) == ErrorCode::kAlreadyExists);
+        } else {
+            made[static_cast<std::size_t>(i)].get();
+        }
+    }
+    CHECK(show(client, "many-199").name() == "many-199");
+    CHECK(show(client, "many-50").settings().max_messages() == 1);
+    client.close();
+    CHECK(code_of([&] { client.create_queue_async("late").get(); }) == ErrorCode::kClosed);
+}
+
 TEST_CASE("a worker acks, retries, releases and rejects", "[client][feature]") {
     Daemon daemon(ROCKDOVED_PATH);
     Client client(quick(daemon));

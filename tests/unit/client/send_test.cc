@@ -411,18 +411,62 @@ TEST_CASE("linger gathers messages until the time is over or flush() asks", "[cl
 TEST_CASE("a callback is told what became of its message", "[client][send]") {
     FakeBroker broker;
     Client client(broker.options());
-    std::promise<std::uint64_t> stored;
-    std::promise<base::ErrorCode> refused;
-    send_with_callback(client, "a", "1", [&](const base::Error* error, const Confirmed* confirmed) {
-        if (error == nullptr) stored.set_value(confirmed->sequence);
+    std::promise<Receipt> stored;
+    std::promise<Error> refused;
+    client.send_async("a", "1", [&](const Error* error, const Receipt* receipt) {
+        if (error == nullptr) stored.set_value(*receipt);
     });
     FakeConnection connection = broker.accept();
     connection.greet();
     connection.confirm(connection.read(v1::Frame::kPublish), 12);
-    CHECK(stored.get_future().get() == 12);
-    send_with_callback(client, "a", "2", [&](const base::Error* error, const Confirmed*) {
-        if (error != nullptr) refused.set_value(error->code);
+    const Receipt receipt = stored.get_future().get();
+    CHECK(receipt.sequence == 12);
+    CHECK_FALSE(receipt.id.empty());
+    client.send_async("a", "2", [&](const Error* error, const Receipt* none) {
+        if (error != nullptr && none == nullptr) refused.set_value(*error);
     });
     connection.fail(connection.read(v1::Frame::kPublish), v1::NOT_FOUND, "no queue");
-    CHECK(refused.get_future().get() == base::ErrorCode::kNotFound);
+    const Error error = refused.get_future().get();
+    CHECK(error.code() == ErrorCode::kNotFound);
+    CHECK_FALSE(error.request_id().empty());
+}
+
+TEST_CASE("callbacks come in the order of sending, and each once", "[client][send]") {
+    constexpr std::uint64_t kMessages = 2'000;
+    FakeBroker broker;
+    Client client(broker.options());
+    std::vector<std::uint64_t> told;
+    std::promise<void> all;
+    for (std::uint64_t i = 1; i <= kMessages; ++i) {
+        client.send_async("a", std::to_string(i), [&, i](const Error*, const Receipt* receipt) {
+            if (receipt != nullptr && receipt->sequence == i) told.push_back(i);
+            if (i == kMessages) all.set_value();
+        });
+    }
+    FakeConnection connection = broker.accept();
+    connection.greet();
+    for (std::uint64_t confirmed = 0; confirmed < kMessages;) {
+        const v1::Frame publish = connection.read(v1::Frame::kPublish);
+        connection.confirm(publish, confirmed + 1);
+        confirmed += static_cast<std::uint64_t>(publish.publish().messages_size());
+    }
+    all.get_future().get();
+    CHECK(told.size() == kMessages);
+    CHECK(std::is_sorted(told.begin(), told.end()));
+}
+
+TEST_CASE("a callback is told at once what can be known at once", "[client][send]") {
+    FakeBroker broker;
+    Client client(broker.options());
+    std::optional<std::error_code> told;
+    const auto note = [&](const Error* error, const Receipt*) {
+        if (error != nullptr) told = error->code();
+    };
+    client.send_async("no such name!", "1", note);
+    CHECK(told == ErrorCode::kInvalid);
+    CHECK_THROWS_AS(client.send_async("a", "1", SendCallback()), Error);
+    told.reset();
+    client.close(Millis(0));
+    client.send_async("a", "1", note);
+    CHECK(told == ErrorCode::kClosed);
 }

@@ -41,6 +41,10 @@ std::string meta_key() { return start_key(kSystemNamespace, Tag::kMeta); }
 
 std::string namespace_key(std::string_view name) { return start_key(kSystemNamespace, Tag::kNamespace).append(name); }
 
+std::string placement_key(std::string_view name) { return start_key(kSystemNamespace, Tag::kPlacement).append(name); }
+
+std::string shard_count_key() { return start_key(kSystemNamespace, Tag::kShardCount); }
+
 std::string queue_key(NamespaceId ns, QueueId queue) { return queue_prefix(ns, Tag::kQueue, queue); }
 
 std::string head_key(NamespaceId ns, QueueId queue) { return queue_prefix(ns, Tag::kHead, queue); }
@@ -86,8 +90,10 @@ Result<KeyView> parse_key(std::string_view key) {
     if (!in.ok()) return bad();
     switch (view.tag) {
         case Tag::kMeta:
+        case Tag::kShardCount:
             break;
         case Tag::kNamespace:
+        case Tag::kPlacement:
         case Tag::kProducer:
             view.name = in.raw(in.left());
             break;

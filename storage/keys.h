@@ -11,9 +11,11 @@ namespace rockdove::storage {
 
 enum class Tag : char {
     kBlock = 'b',       // messages of one commit in one lane
+    kShardCount = 'c',  // how many shards the broker has; namespace 0 of shard 0
     kDead = 'd',        // one dead letter
     kHead = 'h',        // next sequence of a queue whose last block is gone
     kBlockIndex = 'i',  // what recovery needs to know of a block
+    kPlacement = 'l',   // name -> shard, of a namespace on another shard; namespace 0 of shard 0
     kMeta = 'm',        // written by the store with each commit; namespace 0
     kNamespace = 'n',   // name -> namespace id; namespace 0
     kProducer = 'p',    // epoch and unforgotten answers of a producer
@@ -22,7 +24,7 @@ enum class Tag : char {
     kBlockState = 's',  // which messages of a block are done or started, per subscription
 };
 
-// Control records (meta, namespaces) live here; users' namespaces start at 1.
+// Control records (meta, namespaces, placement) live here; users' namespaces start at 1.
 inline constexpr NamespaceId kSystemNamespace{0};
 
 // A lane is the sequence of one queue and one priority; so far every message has the default priority.
@@ -31,14 +33,16 @@ inline constexpr std::uint8_t kDefaultPriority = 4;
 struct KeyView {
     NamespaceId ns;
     Tag tag = Tag::kMeta;
-    QueueId queue;              // all but kMeta, kNamespace, kProducer
+    QueueId queue;              // all but those without a queue: kMeta, kNamespace, kPlacement, kProducer, kShardCount
     std::uint8_t priority = 0;  // kBlock, kBlockIndex, kBlockState
     Sequence sequence;          // kBlock, kBlockIndex, kBlockState (first of the block); kReturned, kDead
-    std::string_view name;      // kNamespace, kProducer
+    std::string_view name;      // kNamespace, kPlacement, kProducer
 };
 
 std::string meta_key();
 std::string namespace_key(std::string_view name);
+std::string placement_key(std::string_view name);
+std::string shard_count_key();
 std::string queue_key(NamespaceId ns, QueueId queue);
 std::string head_key(NamespaceId ns, QueueId queue);
 std::string block_key(NamespaceId ns, QueueId queue, Sequence first);

@@ -56,6 +56,32 @@ Result<NamespaceRecord> NamespaceRecord::decode(std::string_view bytes) {
     return record;
 }
 
+std::string PlacementRecord::encode() const {
+    std::string bytes;
+    ByteWriter(bytes).varint(shard.value);
+    return bytes;
+}
+
+Result<PlacementRecord> PlacementRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    const std::uint64_t shard = in.varint();
+    if (!in.ok() || !in.at_end() || shard >= kMaxShards) return bad("placement");
+    return PlacementRecord{ShardId(static_cast<std::uint16_t>(shard))};
+}
+
+std::string ShardCountRecord::encode() const {
+    std::string bytes;
+    ByteWriter(bytes).varint(count);
+    return bytes;
+}
+
+Result<ShardCountRecord> ShardCountRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    const std::uint64_t count = in.varint();
+    if (!in.ok() || !in.at_end() || count == 0 || count > kMaxShards) return bad("shard count");
+    return ShardCountRecord{static_cast<std::uint32_t>(count)};
+}
+
 std::string QueueRecord::encode() const {
     std::string bytes;
     ByteWriter out(bytes);

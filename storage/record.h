@@ -20,6 +20,20 @@ struct NamespaceRecord {
     static Result<NamespaceRecord> decode(std::string_view bytes);
 };
 
+// Which shard owns a namespace. Those of shard 0 have none: their NamespaceRecord is there.
+struct PlacementRecord {
+    ShardId shard;
+    std::string encode() const;
+    static Result<PlacementRecord> decode(std::string_view bytes);
+};
+
+// How many shards a broker has, so that one that is lost is missed; absent as long as it is one.
+struct ShardCountRecord {
+    std::uint32_t count = 1;
+    std::string encode() const;
+    static Result<ShardCountRecord> decode(std::string_view bytes);
+};
+
 struct QueueRecord {
     std::string name;
     QueueSettings settings;

@@ -24,6 +24,8 @@ struct Id {
 };
 
 using ShardId = Id<struct ShardTag, std::uint16_t>;
+// A shard's number must fit the upper 8 bits of a queue's id; more than this nobody needs in one process.
+inline constexpr std::uint32_t kMaxShards = 64;
 using NamespaceId = Id<struct NamespaceTag, std::uint32_t>;
 // Unique in a cluster: the upper 8 bits are the shard that created the queue.
 using QueueId = Id<struct QueueTag, std::uint32_t>;

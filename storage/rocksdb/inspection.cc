@@ -26,6 +26,11 @@ std::vector<InspectedFile> files_of(const Directory& directory) {
     std::vector<InspectedFile> files;
     if (!directory.list(names).ok()) return files;
     for (std::string& name : names) {
+        bool is_directory = false;  // of another shard
+        const bool known = directory.file_system()
+                               .IsDirectory(directory.file(name), rocksdb::IOOptions(), &is_directory, nullptr)
+                               .ok();
+        if (known && is_directory) continue;
         InspectedFile file{std::move(name), 0};
         const rocksdb::IOStatus status =
             directory.file_system().GetFileSize(directory.file(file.name), rocksdb::IOOptions(), &file.bytes, nullptr);

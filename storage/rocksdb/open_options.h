@@ -24,7 +24,8 @@ struct OpenOptions {
     std::uint64_t min_free_bytes = std::uint64_t{64} << 20;
     // For write buffers and block cache together; two fifths are one write buffer.
     std::uint64_t memory_bytes = std::uint64_t{80} << 20;
-    std::string cluster_id;  // for a directory made now; empty: a new one
+    // For a directory made now; one that is there must have it. Empty: a new one, or whatever is there.
+    std::string cluster_id;
     // All file access goes through it. Empty: the operating system's; then owner, mode and kind of `path` are
     // checked as well.
     std::shared_ptr<rocksdb::FileSystem> file_system;

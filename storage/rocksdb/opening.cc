@@ -98,10 +98,16 @@ Opening::Failure Opening::check_format() {
     std::variant<FormatFile, OpenFailure> format = read_format(directory_);
     if (auto* failure = std::get_if<OpenFailure>(&format)) return *failure;
     format_ = std::get<FormatFile>(std::move(format));
-    if (format_.shard == options_.shard) return std::nullopt;
-    return OpenFailure{Reason::kUnusable, "data directory " + directory_.path() + " belongs to shard " +
-                                              std::to_string(format_.shard.value) + ", not to shard " +
-                                              std::to_string(options_.shard.value)};
+    if (format_.shard != options_.shard) {
+        return OpenFailure{Reason::kUnusable, "data directory " + directory_.path() + " belongs to shard " +
+                                                  std::to_string(format_.shard.value) + ", not to shard " +
+                                                  std::to_string(options_.shard.value)};
+    }
+    if (options_.cluster_id.empty() || format_.cluster_id == options_.cluster_id) return std::nullopt;
+    return OpenFailure{Reason::kDamaged, "data directory " + directory_.path() +
+                                             " belongs to another broker (cluster id " + format_.cluster_id +
+                                             ", expected " + options_.cluster_id +
+                                             "); nothing was changed. Put back the directory that was there"};
 }
 
 Opening::Failure Opening::check_free_space() {

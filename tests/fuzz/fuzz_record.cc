@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace rockdove::storage;
     if (size == 0) return 0;
     const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-    switch (data[0] % 10) {
+    switch (data[0] % 12) {
         case 0:
             try_record<NamespaceRecord>(bytes);
             break;
@@ -58,6 +58,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             FUZZ_REQUIRE(block->ends.empty() || block->ends.back() == bytes.size());
             break;
         }
+        case 10:
+            try_record<PlacementRecord>(bytes);
+            break;
+        case 11:
+            try_record<ShardCountRecord>(bytes);
+            break;
         default: {
             const std::string_view key = bytes.substr(0, bytes.size() / 2);
             const std::string_view payload = bytes.substr(key.size());

@@ -60,6 +60,8 @@ const char* tag_word(Tag tag) {
     switch (tag) {
         case Tag::kBlock:
             return "block";
+        case Tag::kShardCount:
+            return "shards";
         case Tag::kDead:
             return "dead";
         case Tag::kHead:
@@ -68,6 +70,8 @@ const char* tag_word(Tag tag) {
             return "index";
         case Tag::kMeta:
             return "meta";
+        case Tag::kPlacement:
+            return "placement";
         case Tag::kNamespace:
             return "namespace";
         case Tag::kProducer:
@@ -165,6 +169,10 @@ std::string check_record(const RecordView& record) {
             return decode_problem<storage::BlockIndexRecord>(record.payload);
         case Tag::kNamespace:
             return decode_problem<storage::NamespaceRecord>(record.payload);
+        case Tag::kPlacement:
+            return decode_problem<storage::PlacementRecord>(record.payload);
+        case Tag::kShardCount:
+            return decode_problem<storage::ShardCountRecord>(record.payload);
         case Tag::kProducer:
             return decode_problem<storage::ProducerRecord>(record.payload);
         case Tag::kQueue:
@@ -234,6 +242,14 @@ std::string describe_record(const RecordView& record) {
     if (key->tag == Tag::kQueue) {
         const auto queue = storage::QueueRecord::decode(record.payload);
         return queue ? queue->name : queue.error().text;
+    }
+    if (key->tag == Tag::kPlacement) {
+        const auto placement = storage::PlacementRecord::decode(record.payload);
+        return placement ? "on shard " + std::to_string(placement->shard.value) : placement.error().text;
+    }
+    if (key->tag == Tag::kShardCount) {
+        const auto shards = storage::ShardCountRecord::decode(record.payload);
+        return shards ? count(shards->count, "shards") : shards.error().text;
     }
     if (key->tag == Tag::kHead) {
         const auto head = storage::HeadRecord::decode(record.payload);

@@ -46,6 +46,10 @@ TEST_CASE("keys parse to what they were made of", "[storage][keys]") {
     CHECK(parse_key(producer_key(ns, "p-1"))->name == "p-1");
     CHECK(parse_key(namespace_key("default"))->name == "default");
     CHECK(parse_key(namespace_key("default"))->ns == kSystemNamespace);
+    CHECK(parse_key(placement_key("jobs"))->name == "jobs");
+    CHECK(parse_key(placement_key("jobs"))->tag == Tag::kPlacement);
+    CHECK(parse_key(shard_count_key())->tag == Tag::kShardCount);
+    CHECK_FALSE(parse_key(shard_count_key() + "x"));
     CHECK(parse_key(meta_key())->tag == Tag::kMeta);
 }
 

@@ -115,6 +115,12 @@ TEST_CASE("every record round trips", "[storage][record]") {
     CHECK(NamespaceRecord::decode(ns.encode())->id == ns.id);
     CHECK(NamespaceRecord::decode(ns.encode())->next_queue == UINT32_MAX);
 
+    CHECK(PlacementRecord::decode(PlacementRecord{ShardId(63)}.encode())->shard == ShardId(63));
+    CHECK_FALSE(PlacementRecord::decode(PlacementRecord{ShardId(64)}.encode()));
+    CHECK(ShardCountRecord::decode(ShardCountRecord{64}.encode())->count == 64);
+    CHECK_FALSE(ShardCountRecord::decode(ShardCountRecord{65}.encode()));
+    CHECK_FALSE(ShardCountRecord::decode(ShardCountRecord{0}.encode()));
+
     const Result<QueueRecord> queue = QueueRecord::decode(queue_record().encode());
     REQUIRE(queue);
     CHECK(queue->name == "jobs");
@@ -203,6 +209,8 @@ Decode decoder() {
 TEST_CASE("truncated, changed and random bytes give an error or another record, never a crash", "[storage][record]") {
     const std::vector<std::pair<Decode, std::string>> kinds = {
         {decoder<NamespaceRecord>(), NamespaceRecord{NamespaceId(300), 5}.encode()},
+        {decoder<PlacementRecord>(), PlacementRecord{ShardId(3)}.encode()},
+        {decoder<ShardCountRecord>(), ShardCountRecord{3}.encode()},
         {decoder<QueueRecord>(), queue_record().encode()},
         {decoder<HeadRecord>(), HeadRecord{Sequence(1'000)}.encode()},
         {decoder<BlockIndexRecord>(), BlockIndexRecord{1, 2, 3}.encode()},

@@ -52,13 +52,33 @@ void gauges(TextWriter& out, const ShardSnapshot& shard) {
         {"rockdove_store_write_stalled",
          {"1 while the store has let nobody write for 2 seconds.", store.write_stalled ? 1u : 0u}},
         {"rockdove_publishes_refused", {"1 while all publishes are refused.", shard.publish_refusal.empty() ? 0u : 1u}},
-        {"rockdove_shard_epoch", {"Grows with each start on this data directory.", shard.epoch}},
     };
     for (const auto& [name, row] : rows) one(out, name, Kind::kGauge, row.first, row.second);
     const auto seconds = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); };
     out.family("rockdove_commit_duration_seconds", Kind::kGauge, "Time of a commit, since the start.");
     out.sample({{"quantile", "0.5"}}, seconds(shard.commits.p50));
     out.sample({{"quantile", "0.99"}}, seconds(shard.commits.p99));
+}
+
+void by_shard(TextWriter& out, const std::vector<ShardSnapshot>& shards) {
+    one(out, "rockdove_shards", Kind::kGauge, "Shards of the broker.", shards.size());
+    using Value = std::uint64_t (*)(const ShardSnapshot&);
+    const std::tuple<const char*, Kind, const char*, Value> families[] = {
+        {"rockdove_shard_epoch", Kind::kGauge, "Grows with each start on the shard's directory.",
+         [](const ShardSnapshot& shard) { return shard.epoch; }},
+        {"rockdove_shard_namespaces", Kind::kGauge, "Namespaces of a shard.",
+         [](const ShardSnapshot& shard) { return std::uint64_t{shard.namespaces}; }},
+        {"rockdove_shard_connections", Kind::kGauge, "Connections of a shard.",
+         [](const ShardSnapshot& shard) { return std::uint64_t{shard.sessions}; }},
+        {"rockdove_shard_commits_total", Kind::kCounter, "Commits written to a shard's store.",
+         [](const ShardSnapshot& shard) { return shard.store.commits; }},
+    };
+    for (const auto& [name, kind, help, value] : families) {
+        out.family(name, kind, help);
+        for (const ShardSnapshot& shard : shards) {
+            out.sample({{"shard", std::to_string(shard.shard.value)}}, value(shard));
+        }
+    }
 }
 
 Labels labels_of(const ShardSnapshot::QueueRow& row) { return {{"namespace", row.ns}, {"queue", row.info.name}}; }
@@ -109,11 +129,13 @@ void process_metrics(TextWriter& out, const metrics::ProcessStats& process) {
 
 }  // namespace
 
-std::string shard_metrics(const ShardSnapshot& snapshot) {
+std::string shard_metrics(std::vector<ShardSnapshot> shards) {
     TextWriter out;
-    counters(out, snapshot);
-    gauges(out, snapshot);
-    queues(out, snapshot);
+    by_shard(out, shards);
+    const ShardSnapshot broker = runtime::sum_up(std::move(shards), kMetricsQueues);
+    counters(out, broker);
+    gauges(out, broker);
+    queues(out, broker);
     return out.take();
 }
 

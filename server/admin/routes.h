@@ -1,6 +1,6 @@
 // /healthz, /readyz and /metrics.
 //
-//   /healthz  200 while the shard's loop turns (or the broker still recovers), whatever the disk is like
+//   /healthz  200 while the shards' loops turn (or the broker still recovers), whatever the disk is like
 //   /readyz   200 when recovered, listening, publishes accepted as far as the disk goes, and not draining; else 503,
 //   why /metrics  Prometheus text
 #pragma once

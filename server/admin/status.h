@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace rockdove::runtime {
 class Shard;
@@ -30,8 +31,8 @@ constexpr std::string_view phase_name(Phase phase) {
 
 struct BrokerStatus {
     std::atomic<Phase> phase{Phase::kStarting};
-    // Set while the shard's loop turns. The shard outlives the HTTP server that asks it.
-    std::atomic<runtime::Shard*> shard{nullptr};
+    // By id; set while their loops turn. They outlive the HTTP server that asks them.
+    std::atomic<const std::vector<runtime::Shard*>*> shards{nullptr};
 };
 
 }  // namespace rockdove::admin

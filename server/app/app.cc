@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -23,8 +24,9 @@ using namespace std::chrono_literals;
 
 // A failed process is gone within two seconds (RELIABILITY R5), whatever its disk, terminal or locks do.
 constexpr auto kFailedWithin = 1500ms;
-// Descriptors that are not connections: files of the store, log, HTTP.
-constexpr std::uint64_t kOtherFiles = 640;
+// Descriptors that are not connections: files of a shard's store; log, HTTP.
+constexpr std::uint64_t kStoreFiles = 520;
+constexpr std::uint64_t kOtherFiles = 120;
 // A start needs room for what it flushes; less if publishes are to be accepted with less.
 constexpr std::uint64_t kStartFreeBytes = std::uint64_t{64} << 20;
 
@@ -33,7 +35,7 @@ int exit_code_after(const base::Error& store_failure) {
     return store_failure.code == base::ErrorCode::kConflict ? kExitData : kExitIo;
 }
 
-void limit_process(std::uint64_t max_connections) {
+void limit_process() {
     ::umask(077);
     const rlimit no_core{0, 0};  // message bodies must not end up in core files
     ::setrlimit(RLIMIT_CORE, &no_core);
@@ -41,10 +43,14 @@ void limit_process(std::uint64_t max_connections) {
     if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
     files.rlim_cur = files.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur != RLIM_INFINITY && files.rlim_cur < max_connections + kOtherFiles) {
-        spdlog::warn("fewer file descriptors than limits.max_connections needs limit={} connections={}", files.rlim_cur,
-                     max_connections);
-    }
+}
+
+void check_file_limit(std::uint64_t max_connections, std::uint64_t shards) {
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) return;
+    if (files.rlim_cur >= max_connections + shards * kStoreFiles + kOtherFiles) return;
+    spdlog::warn("fewer file descriptors than limits.max_connections needs limit={} connections={} shards={}",
+                 files.rlim_cur, max_connections, shards);
 }
 
 std::uint64_t disk_size(const std::string& path) {
@@ -70,12 +76,13 @@ App::~App() { tear_down(); }
 
 // Parts log until they are gone. A start that failed half-way leaves a store that is closed as well as it can be.
 void App::tear_down() {
-    if (shard_) shard_->stop();
+    stop_shards();
     if (http_) http_->stop();
     listener_.reset();
-    shard_.reset();
-    if (store_) (void)store_->close();
-    store_.reset();
+    placement_.reset();
+    shards_.clear();
+    (void)stores_.close();
+    stores_.clear();
     stop_logging();
 }
 
@@ -90,19 +97,20 @@ int App::run() {
 std::optional<Failure> App::start() {
     const auto begin = std::chrono::steady_clock::now();
     if (auto failure = start_log()) return failure;
-    limit_process(settings().max_connections);
+    limit_process();
     spdlog::info("starting version={} config={} pid={}", ROCKDOVE_VERSION,
                  field(config_.file().empty() ? "none" : config_.file()), ::getpid());
-    for (auto step : {&App::open_store, &App::start_http, &App::start_shard, &App::start_listener}) {
+    for (auto step : {&App::open_stores, &App::start_http, &App::start_shards, &App::start_listener}) {
         if (auto failure = (this->*step)()) return failure;
     }
+    check_file_limit(settings().max_connections, stores_.size());
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     metrics_.gauge_callback("rockdove_start_duration_seconds", "Time from start to ready, with recovery.",
                             [took] { return took.count(); });
-    spdlog::info("ready data_dir={} listen={} http={} cluster={} epoch={} seconds={:.3f}", field(data_dir_),
+    spdlog::info("ready data_dir={} listen={} http={} shards={} cluster={} epoch={} seconds={:.3f}", field(data_dir_),
                  format_address(Address{settings().listen_client.host, listener_->port()}),
-                 http_ ? format_address(Address{settings().listen_http.host, http_->port()}) : "off",
-                 store_->opened().cluster_id, store_->opened().epoch, took.count());
+                 http_ ? format_address(Address{settings().listen_http.host, http_->port()}) : "off", stores_.size(),
+                 stores_[0].opened().cluster_id, stores_[0].opened().epoch, took.count());
     status_.phase = admin::Phase::kReady;
     drop_startup_pages();
     announce_ready();
@@ -122,8 +130,9 @@ std::optional<Failure> App::start_log() {
     return std::nullopt;
 }
 
-std::optional<Failure> App::open_store() {
+std::optional<Failure> App::open_stores() {
     data_dir_ = std::filesystem::absolute(settings().data_dir).lexically_normal().string();
+    while (data_dir_.size() > 1 && data_dir_.back() == '/') data_dir_.pop_back();
     if (sources_.dev) data_dir_ = temporary_.emplace().path();
     storage::OpenOptions options;
     options.path = data_dir_;
@@ -131,16 +140,8 @@ std::optional<Failure> App::open_store() {
     options.log = spdlog::get("store");
     const FreeSpace& low = settings().disk_low;
     if (low.percent == 0) options.min_free_bytes = std::min(kStartFreeBytes, low.bytes);
-    auto opened = storage::RocksdbStore::open(options);
-    if (const auto* failure = std::get_if<storage::OpenFailure>(&opened)) {
-        return Failure{failure->exit_code(), failure->text};
-    }
-    store_ = std::get<std::unique_ptr<storage::RocksdbStore>>(std::move(opened));
-    if (!store_->torn_at().empty()) {
-        spdlog::warn("an unfinished write at the end of the log was dropped; nothing confirmed was in it at={}",
-                     field(store_->torn_at()));
-    }
-    return std::nullopt;
+    return stores_.open(options, static_cast<std::uint32_t>(settings().shards),
+                        default_shards(std::thread::hardware_concurrency()));
 }
 
 std::optional<Failure> App::start_http() {
@@ -169,13 +170,35 @@ std::optional<Failure> App::start_http() {
                    "listen.http: cannot listen on " + started.error().text};
 }
 
-std::optional<Failure> App::start_shard() {
+std::optional<Failure> App::start_shards() {
     runtime::ShardOptions options;
     options.namespaces.queue_defaults = queue_defaults(settings());
     options.namespaces.create_on_use = settings().create_on_use;
     options.min_free_bytes = settings().disk_low.of(disk_size(data_dir_));
-    shard_ = std::make_unique<runtime::Shard>(base::ShardId(0), *store_, options);
-    shard_->on_failure([this](const base::Error& error) {
+    std::vector<storage::MessageStore*> stores;
+    for (std::uint32_t id = 0; id < stores_.size(); ++id) {
+        add_shard(id, options);
+        stores.push_back(&stores_[id]);
+    }
+    placement_ = std::make_unique<runtime::Placement>(running_, settings().create_on_use);
+    if (const auto loaded = placement_->load(stores); !loaded) {
+        return Failure{kExitData, "data directory " + data_dir_ + ": " + loaded.error().text};
+    }
+    for (std::uint32_t id = 0; id < stores_.size(); ++id) {
+        if (const auto started = shards_[id]->start(); !started) {
+            return Failure{kExitData, "data directory " + shard_directory(data_dir_, id) + ": " + started.error().text};
+        }
+    }
+    note_shard_count();
+    status_.shards = &running_;
+    return std::nullopt;
+}
+
+void App::add_shard(std::uint32_t id, const runtime::ShardOptions& options) {
+    shards_.push_back(
+        std::make_unique<runtime::Shard>(base::ShardId(static_cast<std::uint16_t>(id)), stores_[id], options));
+    running_.push_back(shards_.back().get());
+    shards_.back()->on_failure([this](const base::Error& error) {
         note_failure(error);
         // From now on the process ends in time even if the main thread is stuck.
         std::thread([code = exit_code_after(error)] {
@@ -184,16 +207,18 @@ std::optional<Failure> App::start_shard() {
         }).detach();
         signals_.post_failure();
     });
-    if (const auto started = shard_->start(); !started) {
-        return Failure{kExitData, "data directory " + data_dir_ + ": " + started.error().text};
-    }
-    status_.shard = shard_.get();
-    return std::nullopt;
+}
+
+// Before a namespace can be placed on a new shard, its loss must be one that is noticed.
+void App::note_shard_count() {
+    std::promise<void> noted;
+    on_shard(*shards_[0], [&] { placement_->keep_shard_count(stores_.recorded(), [&] { noted.set_value(); }); });
+    noted.get_future().wait();  // a store that fails ends the process
 }
 
 void App::note_failure(const base::Error& error) {
     const std::lock_guard lock(failure_mutex_);
-    failure_ = error;
+    if (!failure_) failure_ = error;
 }
 
 std::optional<Failure> App::start_listener() {
@@ -207,17 +232,17 @@ std::optional<Failure> App::start_listener() {
     options.data_dir = data_dir_;
     try {
         try {
-            listener_ = std::make_unique<net::Listener>(*shard_, options);
+            listener_ = std::make_unique<net::Listener>(running_, *placement_, options);
         } catch (const boost::system::system_error& error) {
             const bool may_move = sources_.dev && config_.origin("listen.client") == "default";
             if (error.code() != boost::asio::error::address_in_use || !may_move) throw;
             options.port = 0;
-            listener_ = std::make_unique<net::Listener>(*shard_, options);
+            listener_ = std::make_unique<net::Listener>(running_, *placement_, options);
         }
     } catch (const boost::system::system_error& error) {
         return address_failure(error.code(), "listen.client", settings().listen_client);
     }
-    on_shard([this] { listener_->start(); });
+    on_shard(*shards_[0], [this] { listener_->start(); });
     return std::nullopt;
 }
 
@@ -249,9 +274,9 @@ Event App::serve() {
     }
 }
 
-void App::on_shard(const std::function<void()>& work) {
+void App::on_shard(runtime::Shard& shard, const std::function<void()>& work) {
     std::promise<void> done;
-    boost::asio::post(shard_->context(), [&] {
+    boost::asio::post(shard.context(), [&] {
         work();
         done.set_value();
     });
@@ -262,10 +287,16 @@ void App::on_shard(const std::function<void()>& work) {
 void App::drain_sessions() {
     const auto drained = std::make_shared<std::promise<void>>();
     auto gone = drained->get_future();
-    on_shard([&] {
-        listener_->stop_accepting();
-        shard_->close_sessions("draining", settings().drain_timeout, [drained] { drained->set_value(); });
-    });
+    const auto left = std::make_shared<std::atomic<std::size_t>>(shards_.size());  // the shards' threads count
+    // Shard 0 first: from then on no session moves to another one.
+    for (const auto& shard : shards_) {
+        on_shard(*shard, [&] {
+            if (shard == shards_.front()) listener_->stop_accepting();
+            shard->close_sessions("draining", settings().drain_timeout, [drained, left] {
+                if (--*left == 0) drained->set_value();
+            });
+        });
+    }
     while (gone.wait_for(0s) != std::future_status::ready) {
         const Event event = signals_.wait_until(std::chrono::steady_clock::now() + 50ms);
         if (event == Event::kFailed) end_failed();
@@ -276,14 +307,19 @@ void App::drain_sessions() {
     }
 }
 
+// Shard 0 last: the others' namespaces are placed there.
+void App::stop_shards() {
+    for (auto shard = shards_.rbegin(); shard != shards_.rend(); ++shard) (*shard)->stop();
+}
+
 void App::stop() {
     spdlog::info("draining timeout={}", format_duration(settings().drain_timeout));
     status_.phase = admin::Phase::kDraining;
     drain_sessions();
     signals_.set_impatient(true);
-    shard_->stop();
-    status_.shard = nullptr;
-    if (const auto closed = store_->close(); !closed) {
+    stop_shards();
+    status_.shards = nullptr;
+    if (const auto closed = stores_.close(); !closed) {
         note_failure(closed.error());
         end_failed();
     }
@@ -331,7 +367,7 @@ void App::end_failed() {
     status_.phase = admin::Phase::kFailed;
     const base::Error failure = [this] {
         const std::lock_guard lock(failure_mutex_);
-        return failure_;
+        return failure_.value_or(base::Error(base::ErrorCode::kInternal, ""));
     }();
     const int code = exit_code_after(failure);
     spdlog::critical(

@@ -17,6 +17,7 @@ struct Short {
 };
 constexpr Short kShorts[] = {
     {"--data-dir", "server.data_dir", "Where messages are kept [/var/lib/rockdove]"},
+    {"--shards", "server.shards", "Number of shards [0: as many as are there, and at least one per 4 processors]"},
     {"--listen", "listen.client", "Address for clients [127.0.0.1:7625]; port 0 picks a free one"},
     {"--http", "listen.http", "Address for health and metrics [127.0.0.1:8625], or off"},
     {"--log-level", "log.level", "trace, debug, info, warning, error, critical or off [info]"},

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "protocol/base/ids.h"
+
 namespace rockdove::app {
 namespace {
 
@@ -22,6 +24,10 @@ constexpr double kDay = 24 * kHour;
 const std::vector<Setting>& table() {
     static const std::vector<Setting> settings{
         {"server.data_dir", &S::data_dir, "/var/lib/rockdove", "Where messages are kept. One daemon per directory."},
+        {"server.shards", &S::shards, "0",
+         "Threads that share out the namespaces, each with a store of its own. 0: as many as the data directory "
+         "has, at least one, or one per 4 processors. Can grow, not shrink.",
+         0, base::kMaxShards},
         {"server.drain_timeout", &S::drain_timeout, "20s",
          "On TERM: how long clients may finish what they hold before connections are closed.", 0, kHour},
 
@@ -34,7 +40,8 @@ const std::vector<Setting>& table() {
 
         {"storage.disk_low", &S::disk_low, "auto",
          R"(Free disk space below which publishes are refused: a size, "5%", or "auto", the larger of 2 GiB and 5 %.)"},
-        {"storage.memory", &S::storage_memory, "80MiB", "Memory for write buffers and block cache of the store.",
+        {"storage.memory", &S::storage_memory, "80MiB",
+         "Memory for write buffers and block cache of the stores of all shards; each gets its part, at least 16 MiB.",
          16 * kMiB, 1024 * kGiB},
 
         {"limits.max_message", &S::max_message, "16MiB", "Largest message, body and headers.", kKiB, 16 * kMiB},

@@ -40,6 +40,7 @@ struct FreeSpace {
 // The values in force. Members have no defaults of their own: the table has them.
 struct Settings {
     std::string data_dir;
+    std::uint64_t shards = 0;
     Millis drain_timeout{};
 
     Address listen_client;

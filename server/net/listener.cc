@@ -17,9 +17,11 @@ constexpr std::chrono::seconds kLogEvery{10};
 
 }  // namespace
 
-Listener::Listener(runtime::Shard& shard, ListenerOptions options)
-    : shard_(shard), options_(std::move(options)), acceptor_(shard.context()) {
-    const asio::ip::tcp::endpoint endpoint = endpoint_of(options_);
+Listener::Listener(std::vector<runtime::Shard*> shards, runtime::Placement& placement, ListenerOptions options)
+    : shard_(*shards.front()),
+      context_(new SessionContext{std::move(options), std::move(shards), placement}),
+      acceptor_(shard_.context()) {
+    const asio::ip::tcp::endpoint endpoint = endpoint_of(context_->options);
     acceptor_.open(endpoint.protocol());
     acceptor_.set_option(asio::socket_base::reuse_address(true));
     acceptor_.bind(endpoint);
@@ -29,7 +31,7 @@ Listener::Listener(runtime::Shard& shard, ListenerOptions options)
 
 Listener::~Listener() = default;
 
-std::string Listener::address() const { return endpoint_of(options_).address().to_string(); }
+std::string Listener::address() const { return endpoint_of(context_->options).address().to_string(); }
 
 void Listener::start() { shard_.tasks().spawn("accept_loop", shard_.context().get_executor(), accept_loop()); }
 
@@ -60,7 +62,7 @@ asio::awaitable<void> Listener::accept_loop() {
 }
 
 void Listener::admit(asio::ip::tcp::socket socket) {
-    if (shard_.session_count() >= options_.max_connections) {
+    if (context_->connections >= context_->options.max_connections) {
         ++counters_.refused;
         return;  // closes it
     }
@@ -70,13 +72,13 @@ void Listener::admit(asio::ip::tcp::socket socket) {
         const auto session = weak.lock();
         return !session || session->logged_in() || !session->open();
     });
-    if (pending_.size() >= options_.max_pending) {
+    if (pending_.size() >= context_->options.max_pending) {
         ++counters_.refused;
         Error error(ErrorCode::kRateLimited, "too many connections that do not log in");
         if (const auto oldest = pending_.front().lock()) oldest->close(error);
         pending_.pop_front();
     }
-    const auto session = std::make_shared<Session>(SessionId(next_session_++), std::move(socket), shard_, options_);
+    const auto session = std::make_shared<Session>(SessionId(next_session_++), std::move(socket), shard_, context_);
     pending_.push_back(session);
     session->start();
 }

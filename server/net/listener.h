@@ -1,19 +1,23 @@
 // Accepts connections and makes sessions of them (session.h is the next step of a message's way).
 //
-// Runs on: the shard's thread, but for the constructor and port().
-// Limits:  connections in all, and connections that have not logged in: past the latter the oldest of them is closed,
-// so
-//          that silent connections cannot keep a client out (RELIABILITY R28).
+// Runs on: shard 0's thread, but for the constructor and port(). A session of another shard's namespace moves there with
+//          its Hello (session.h).
+// Limits:  connections in all, on whatever shard, and connections that have not logged in: past the latter the oldest of
+//          them is closed, so that silent connections cannot keep a client out (RELIABILITY R28). All of these are on
+//          shard 0: who moves has said a good Hello.
 // Errors:  the constructor throws boost::system::system_error if the address cannot be bound.
 #pragma once
 
+#include <atomic>
 #include <boost/asio.hpp>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "protocol/limits.h"
+#include "server/runtime/placement.h"
 #include "server/runtime/shard.h"
 
 namespace rockdove::net {
@@ -32,6 +36,15 @@ struct ListenerOptions {
     std::string data_dir;  // told to administrators by Stats
 };
 
+// What all sessions share, whatever thread they are on.
+struct SessionContext {
+    const ListenerOptions options;
+    const std::vector<runtime::Shard*> shards;  // by id
+    runtime::Placement& placement;              // for shard 0's thread only
+    // Atomic, because a connection begins on one shard's thread and may end on another's.
+    std::atomic<std::size_t> connections{0};
+};
+
 // Counted over all connections since the start.
 struct ListenerCounters {
     std::uint64_t accepted = 0;
@@ -42,7 +55,8 @@ class Session;
 
 class Listener {
 public:
-    Listener(runtime::Shard& shard, ListenerOptions options);
+    // `shards`: by id; connections are accepted on the first one. All must outlive the listener and its sessions.
+    Listener(std::vector<runtime::Shard*> shards, runtime::Placement& placement, ListenerOptions options);
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
     ~Listener();
@@ -50,7 +64,7 @@ public:
     [[nodiscard]] std::uint16_t port() const { return port_; }
     [[nodiscard]] std::string address() const;  // "127.0.0.1"
 
-    // Starts accepting; on the shard's thread. Until then connects wait in the kernel.
+    // Starts accepting. Until then connects wait in the kernel.
     void start();
     void stop_accepting();
     [[nodiscard]] const ListenerCounters& counters() const { return counters_; }
@@ -60,7 +74,7 @@ private:
     void admit(asio::ip::tcp::socket socket);
 
     runtime::Shard& shard_;
-    const ListenerOptions options_;
+    const std::shared_ptr<SessionContext> context_;
     asio::ip::tcp::acceptor acceptor_;
     std::uint16_t port_ = 0;
     std::deque<std::weak_ptr<Session>> pending_;  // oldest first; those logged in or gone are skipped

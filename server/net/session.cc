@@ -1,5 +1,7 @@
 #include "server/net/session.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "protocol/base/bytes.h"
@@ -30,15 +32,25 @@ Error protocol_error(std::string text) {
 
 }  // namespace
 
-Session::Session(SessionId id, asio::ip::tcp::socket socket, runtime::Shard& shard, const ListenerOptions& options)
+Session::Session(SessionId id, asio::ip::tcp::socket socket, runtime::Shard& shard,
+                 std::shared_ptr<SessionContext> context, std::string read)
     : id_(id),
       socket_(std::move(socket)),
       shard_(shard),
-      options_(options),
-      login_by_(Steady::now() + options.login_deadline),
-      heard_at_(Steady::now()) {}
+      context_(std::move(context)),
+      partial_(std::move(read)),
+      login_by_(Steady::now() + context_->options.login_deadline),
+      heard_at_(Steady::now()),
+      partial_since_(heard_at_) {
+    ++context_->connections;
+}
 
-Session::~Session() = default;
+Session::~Session() { uncount(); }
+
+void Session::uncount() {
+    if (counted_) --context_->connections;
+    counted_ = false;
+}
 
 void Session::start() {
     boost::system::error_code ignored;
@@ -52,12 +64,17 @@ void Session::start() {
 
 asio::awaitable<void> Session::read_loop() {
     const auto self = shared_from_this();  // until the loop ends
-    while (!closing_) {
+    if (!partial_.empty()) {
+        take_partial();
+        shard_.request_turn();
+    }
+    while (!closing_ && home_ == nullptr) {
         const auto [error] =
             co_await socket_.async_wait(asio::ip::tcp::socket::wait_read, asio::as_tuple(asio::use_awaitable));
         if (error || !read_available()) break;
         while (shard_.stage_full() && !closing_) co_await shard_.wait_for_room();
     }
+    if (home_ != nullptr && co_await move_over()) co_return;
     closing_ = true;
     end_core_session(false);
     shard_.request_turn();
@@ -92,27 +109,32 @@ bool Session::read_available() {
             }
         } else {
             partial_.append(fresh);
-            const std::size_t used = take_frames(partial_);
-            if (used == partial_.size()) {
-                if (partial_.capacity() > 2 * kReadBytes) {
-                    std::string().swap(partial_);  // of a large message
-                } else {
-                    partial_.clear();  // kept while it is used, see check_deadlines()
-                }
-            } else if (used != 0) {
-                partial_.erase(0, used);
-                partial_since_ = heard_at_;
-            }
+            take_partial();
         }
         shard_.request_turn();
-        if (closing_) return false;
+        if (closing_ || home_ != nullptr) return false;
         if (got < step || shard_.stage_full()) return true;
     }
     return true;
 }
 
+// Handles the frames that have become complete.
+void Session::take_partial() {
+    const std::size_t used = take_frames(partial_);
+    if (used == partial_.size()) {
+        if (partial_.capacity() > 2 * kReadBytes) {
+            std::string().swap(partial_);  // of a large message
+        } else {
+            partial_.clear();  // kept while it is used, see check_deadlines()
+        }
+    } else if (used != 0) {
+        partial_.erase(0, used);
+        partial_since_ = heard_at_;
+    }
+}
+
 std::size_t Session::max_frame() const {
-    return logged_in() ? options_.max_message_bytes + protocol::kControlBytes : protocol::kMaxFrameBeforeLogin;
+    return logged_in() ? context_->options.max_message_bytes + protocol::kControlBytes : protocol::kMaxFrameBeforeLogin;
 }
 
 std::size_t Session::take_frames(std::string_view bytes) {
@@ -135,7 +157,10 @@ std::size_t Session::take_frames(std::string_view bytes) {
         if (size > in.left()) break;
         used += protocol::kFramePrefixBytes + size;
         const std::size_t waiting = outbox_.bytes();
-        if (!handle_frame(in.raw(size))) break;
+        if (!handle_frame(in.raw(size))) {
+            if (home_ != nullptr) used -= protocol::kFramePrefixBytes + size;  // read again where it belongs
+            break;
+        }
         largest_answer = std::max(largest_answer, outbox_.bytes() - waiting);
         if (outbox_.bytes() > Outbox::kHardLimit + largest_answer) {  // one large answer is fine
             // Many small requests with large answers, sent together.
@@ -156,6 +181,36 @@ bool Session::handle_frame(std::string_view bytes) {
         return false;
     }
     return dispatch(*this, *frame);
+}
+
+// --- moving -----------------------------------------------------------------------------------------------------
+
+void Session::move_to(runtime::Shard& home, std::string ns) {
+    home_ = &home;
+    home_ns_ = std::move(ns);
+}
+
+// False if the connection is to end here instead: it was closed while it waited, or told to go elsewhere.
+asio::awaitable<bool> Session::move_over() {
+    while (!closing_ && !placement().durable(home_ns_)) co_await placement().wait();
+    if (closing_ || leaving_ || !outbox_.empty() || outbox_.sending()) co_return false;
+    boost::system::error_code error;
+    const asio::ip::tcp protocol = socket_.local_endpoint(error).protocol();
+    if (error) co_return false;
+    const int handle = socket_.release(error);  // from this thread's epoll to the other's
+    if (error) co_return false;
+    asio::ip::tcp::socket socket(home_->context());
+    socket.assign(protocol, handle, error);
+    if (error) {
+        ::close(handle);
+        co_return false;
+    }
+    auto next = std::make_shared<Session>(id_, std::move(socket), *home_, context_, std::move(partial_));
+    closing_ = true;
+    uncount();
+    shard_.remove_session(id_);
+    asio::post(home_->context(), [next = std::move(next)] { next->start(); });
+    co_return true;
 }
 
 // --- sending ----------------------------------------------------------------------------------------------------
@@ -278,6 +333,7 @@ void Session::shut_down() {
     boost::system::error_code ignored;
     socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
     socket_.close(ignored);
+    uncount();
     shard_.remove_session(id_);
 }
 
@@ -308,12 +364,12 @@ void Session::check_deadlines(Steady::time_point now) {
         return;
     }
     if (!logged_in() && now > login_by_) {
-        close(protocol_error("no login within " + std::to_string(options_.login_deadline.count()) + " ms"));
+        close(protocol_error("no login within " + std::to_string(context_->options.login_deadline.count()) + " ms"));
     } else if (!partial_.empty() && now > partial_since_ + kPartialFrame) {
         close(protocol_error("a frame was not finished within 30 s"));
-    } else if (logged_in() && now > heard_at_ + 2 * options_.heartbeat) {
-        close(protocol_error("nothing heard for two heartbeats of " + std::to_string(options_.heartbeat.count()) +
-                             " ms"));
+    } else if (logged_in() && now > heard_at_ + 2 * context_->options.heartbeat) {
+        close(protocol_error("nothing heard for two heartbeats of " +
+                             std::to_string(context_->options.heartbeat.count()) + " ms"));
     }
 }
 

@@ -2,9 +2,11 @@
 // way), and sends what the core answers.
 //
 // Runs on: the shard's thread. Kept alive by its read loop and its write in flight; the shard holds a weak_ptr.
+// Moves:   a connection is accepted on shard 0. If its Hello names a namespace of another shard, this session ends and
+//          gives socket, id and all bytes read, the Hello included, to a new one there, which goes on as if it had
+//          accepted the connection itself.
 // Memory:  frames are parsed where they were read, in a buffer that all sessions of the thread share; only an
-// unfinished
-//          frame is kept, in a buffer that grows by bytes received, never by bytes announced.
+//          unfinished frame is kept, in a buffer that grows by bytes received, never by bytes announced.
 // Ends on: end of stream, a protocol error, silence of two heartbeats, a frame unfinished for 30 s, no login within the
 //          deadline, an outbox beyond its limit, stop.
 #pragma once
@@ -30,7 +32,9 @@ class Session final : public runtime::SessionPort, public std::enable_shared_fro
 public:
     using Steady = std::chrono::steady_clock;
 
-    Session(SessionId id, asio::ip::tcp::socket socket, runtime::Shard& shard, const ListenerOptions& options);
+    // `read`: what was read from the socket before.
+    Session(SessionId id, asio::ip::tcp::socket socket, runtime::Shard& shard, std::shared_ptr<SessionContext> context,
+            std::string read = {});
     ~Session() override;
 
     void start();
@@ -56,7 +60,9 @@ public:
     [[nodiscard]] SessionId id() const { return id_; }
     runtime::Shard& shard() { return shard_; }
     core::Namespace& ns() { return *ns_; }
-    [[nodiscard]] const ListenerOptions& options() const { return options_; }
+    [[nodiscard]] const ListenerOptions& options() const { return context_->options; }
+    [[nodiscard]] const std::vector<runtime::Shard*>& shards() const { return context_->shards; }
+    runtime::Placement& placement() { return context_->placement; }  // on shard 0's thread
     protocol::PublishView& publish_view() { return publish_view_; }
     void send(const v1::Frame& frame);
     void send_error(std::uint64_t request_id, const Error& error);
@@ -65,10 +71,19 @@ public:
     void stop_reading();  // hang up once the outbox is empty
     [[nodiscard]] bool login_started() const { return login_started_; }
     void set_login_started() { login_started_ = true; }
+    // The Hello that is being handled is for `home`, which goes on with it once its placement is durable.
+    void move_to(runtime::Shard& home, std::string ns);
+    // Requests whose answers are collected from all shards; a client cannot pile up more than a few.
+    [[nodiscard]] bool begin_stats() { return stats_asked_ < kMaxStatsAsked && ++stats_asked_ > 0; }
+    void end_stats() { --stats_asked_; }
 
 private:
+    static constexpr int kMaxStatsAsked = 16;
+
     asio::awaitable<void> read_loop();
+    asio::awaitable<bool> move_over();
     bool read_available();
+    void take_partial();
     // Handles the complete frames of `bytes`; returns how many bytes they took.
     std::size_t take_frames(std::string_view bytes);
     bool handle_frame(std::string_view frame);
@@ -76,13 +91,16 @@ private:
     std::string& out();
     void write_done(boost::system::error_code error);
     void end_core_session(bool clean);
+    void uncount();
     void shut_down();  // when everything is sent, or cannot be
 
     const SessionId id_;
     asio::ip::tcp::socket socket_;
     runtime::Shard& shard_;
-    const ListenerOptions& options_;
+    const std::shared_ptr<SessionContext> context_;
     core::Namespace* ns_ = nullptr;
+    runtime::Shard* home_ = nullptr;  // where this connection is to move
+    std::string home_ns_;
     std::string client_name_;
     protocol::PublishView publish_view_;
     std::string partial_;           // an unfinished frame
@@ -91,6 +109,8 @@ private:
     Steady::time_point login_by_;
     Steady::time_point heard_at_;
     Steady::time_point partial_since_;
+    int stats_asked_ = 0;
+    bool counted_ = true;  // in the number of connections
     bool login_started_ = false;
     bool closing_ = false;   // nothing more is read; closed once the outbox is empty
     bool leaving_ = false;   // GoAway was said

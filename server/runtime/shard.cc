@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "protocol/names.h"
 #include "server/runtime/log.h"
 #include "storage/keys.h"
 
@@ -113,7 +112,7 @@ Result<void> Shard::start() {
     });
     asio::post(context_, [this] {
         thread_id_ = std::this_thread::get_id();
-        if (!namespaces_.contains("default")) (void)open_namespace("default");
+        if (id_.value == 0) open_namespace("default");
         tasks_.spawn("second_loop", context_.get_executor(), second_loop());
         request_turn();
     });
@@ -133,13 +132,9 @@ void Shard::stop() {
     reader_->stop();
 }
 
-Result<core::Namespace*> Shard::open_namespace(std::string_view name) {
+core::Namespace& Shard::open_namespace(std::string_view name) {
     if (name.empty()) name = "default";
-    if (const auto it = namespaces_.find(name); it != namespaces_.end()) return it->second.get();
-    if (Result<void> ok = base::check_name("namespace", name); !ok) return ok.error();
-    if (name != "default" && !options_.namespaces.create_on_use) {
-        return Error(ErrorCode::kNotFound, "namespace \"" + std::string(name) + "\" does not exist");
-    }
+    if (const auto it = namespaces_.find(name); it != namespaces_.end()) return *it->second;
     core::Namespace& ns = add_namespace(NamespaceId(next_namespace_), std::string(name));
     ns.refuse_publishes(refusal_);
     storage::NamespaceRecord record;
@@ -147,7 +142,14 @@ Result<core::Namespace*> Shard::open_namespace(std::string_view name) {
     stage_.writes().put(storage::namespace_key(name), record.encode());
     stage_.writes().require_sync();
     request_turn();
-    return &ns;
+    return ns;
+}
+
+void Shard::stage_record(std::string key, std::string payload, core::Reply done) {
+    stage_.writes().put(std::move(key), std::move(payload));
+    stage_.writes().require_sync();
+    stage_.after_commit(std::move(done));
+    request_turn();
 }
 
 // --- sessions ---------------------------------------------------------------------------------------------------
@@ -420,12 +422,14 @@ void Shard::refuse_publishes(std::string why) {
 ShardSnapshot Shard::snapshot(std::size_t max_queues) const {
     ShardSnapshot snapshot;
     snapshot.shard = id_;
+    snapshot.failed = failed_;
     snapshot.epoch = stage_.epoch();
     snapshot.lsn = stage_.committed();
     snapshot.cluster_id = store_.opened().cluster_id;
     snapshot.started = started_;
     snapshot.now = now();
     snapshot.sessions = sessions_.size();
+    snapshot.namespaces = namespaces_.size();
     for (const auto& [name, ns] : namespaces_) {
         snapshot.consumers += ns->consumer_count();
         snapshot.queues += ns->queue_count();

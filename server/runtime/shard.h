@@ -23,6 +23,7 @@
 #include "server/core/namespace.h"
 #include "server/runtime/clock.h"
 #include "server/runtime/read_thread.h"
+#include "server/runtime/snapshot.h"
 #include "server/runtime/task_group.h"
 #include "storage/committer.h"
 #include "storage/message_store.h"
@@ -44,28 +45,6 @@ public:
     [[nodiscard]] virtual bool idle(std::chrono::steady_clock::time_point since) const = 0;
     virtual void say_goodbye(const std::string& reason, Millis reconnect_after) = 0;  // GoAway
     virtual void check_deadlines(std::chrono::steady_clock::time_point now) = 0;      // called about once a second
-};
-
-// A picture for metrics, stats and health; made on the shard's thread.
-struct ShardSnapshot {
-    ShardId shard;
-    std::uint64_t epoch = 0;
-    Lsn lsn;
-    std::string cluster_id;
-    TimePoint started;
-    TimePoint now;
-    std::size_t sessions = 0;
-    std::size_t consumers = 0;
-    std::size_t queues = 0;
-    core::Counters counters;
-    storage::StoreStats store;  // at most about a second old
-    storage::CommitTimes commits;
-    std::string publish_refusal;  // why publishes are refused now; empty: they are not
-    struct QueueRow {
-        std::string ns;
-        core::QueueInfo info;
-    };
-    std::vector<QueueRow> rows;  // at most `max_queues`, by name
 };
 
 class Shard final : private core::Outlet {
@@ -91,12 +70,13 @@ public:
     [[nodiscard]] TimePoint now() const { return clock_.now(); }
     [[nodiscard]] const storage::StoreState& store_state() const { return store_.opened(); }
     TaskGroup& tasks() { return tasks_; }
-    // Errors: kInvalid, kNotFound (unknown, and not created on use).
-    Result<core::Namespace*> open_namespace(std::string_view name);
+    // Made if it is not there: whether it may be, and on which shard, the placement table has said (placement.h).
+    core::Namespace& open_namespace(std::string_view name);
+    // Puts a record of the broker's own; `done` when it is durable, or cannot be.
+    void stage_record(std::string key, std::string payload, core::Reply done);
     // Sessions are told by id; a session is registered from its first byte to its end.
     void add_session(SessionId id, std::weak_ptr<SessionPort> session);
     void remove_session(SessionId id);
-    [[nodiscard]] std::size_t session_count() const { return sessions_.size(); }
     // Asks for a turn after the handlers that are ready now have run.
     void request_turn();
     // The session has something in its outbox: it is flushed at the end of the turn.

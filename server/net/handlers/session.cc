@@ -68,15 +68,22 @@ bool handle_hello(Session& session, const protocol::FrameView& frame) {
         return false;
     }
     if (Result<void> ok = check_hello(hello); !ok) return refuse_and_close(session, frame, ok.error());
-    Result<core::Namespace*> ns = session.shard().open_namespace(hello.namespace_());
-    if (!ns) return refuse_and_close(session, frame, ns.error());
+    runtime::Shard& shard = session.shard();
+    if (shard.id() == ShardId(0)) {  // accepted here; on any other shard it is where it belongs
+        const Result<runtime::Shard*> owner = session.placement().find(hello.namespace_());
+        if (!owner) return refuse_and_close(session, frame, owner.error());
+        if (*owner != &shard) {
+            session.move_to(**owner, hello.namespace_());
+            return false;
+        }
+    }
+    core::Namespace& opened = shard.open_namespace(hello.namespace_());
     session.set_login_started();
-    core::Namespace& opened = **ns;
     // Who the producer is may have to reach the disk first; until then the session has not logged in.
     opened.open_session(
-        session.id(), hello.producer_id(), hello.producer_epoch(), session.shard().now(),
-        [weak = session.weak_from_this(), &opened, &shard = session.shard(), id = session.id(),
-         request_id = frame.request_id, name = hello.client_name()](const Result<std::uint64_t>& epoch) {
+        session.id(), hello.producer_id(), hello.producer_epoch(), shard.now(),
+        [weak = session.weak_from_this(), &opened, &shard, id = session.id(), request_id = frame.request_id,
+         name = hello.client_name()](const Result<std::uint64_t>& epoch) {
             const auto self = weak.lock();
             if (!self || !self->open()) {
                 // Gone before it had logged in: the core must not take it for connected.

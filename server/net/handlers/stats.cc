@@ -29,12 +29,12 @@ std::uint64_t open_files() {
     return count;
 }
 
-}  // namespace
-
-bool handle_stats(Session& session, const protocol::FrameView& frame) {
-    const runtime::ShardSnapshot snapshot = session.shard().snapshot(0);
+// Sums over the broker; epoch and lsn are those of the shard that is asked.
+void send_stats(Session& session, std::uint64_t request_id, std::vector<runtime::ShardSnapshot> shards) {
+    const runtime::ShardSnapshot own = shards[session.shard().id().value];
+    const runtime::ShardSnapshot snapshot = runtime::sum_up(std::move(shards), 0);
     v1::Frame reply;
-    reply.set_request_id(frame.request_id);
+    reply.set_request_id(request_id);
     v1::Stats& stats = *reply.mutable_stats();
     stats.set_broker_version(session.options().broker_version);
     stats.set_cluster_id(snapshot.cluster_id);
@@ -59,13 +59,36 @@ bool handle_stats(Session& session, const protocol::FrameView& frame) {
     stats.set_disk_total_bytes(snapshot.store.disk_total_bytes);
     stats.set_data_bytes(snapshot.store.data_bytes);
     stats.set_resident_bytes(resident_bytes());
-    stats.set_shard_epoch(snapshot.epoch);
-    stats.set_lsn(snapshot.lsn.value);
+    stats.set_shard_epoch(own.epoch);
+    stats.set_lsn(own.lsn.value);
     stats.set_data_dir(session.options().data_dir);
     stats.set_open_files(open_files());
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) stats.set_open_files_limit(limit.rlim_cur);
     session.send(reply);
+}
+
+}  // namespace
+
+bool handle_stats(Session& session, const protocol::FrameView& frame) {
+    if (!session.begin_stats()) {
+        return refuse(session, frame, Error(ErrorCode::kRateLimited, "too many requests for statistics at a time"));
+    }
+    runtime::Shard& shard = session.shard();
+    runtime::take_snapshots(
+        session.shards(), 0,
+        [weak = session.weak_from_this(), &shard, request_id = frame.request_id](auto snapshots) mutable {
+            // From the thread of the shard that answered last to the session's, where alone it may be touched.
+            asio::dispatch(shard.context(),
+                           [weak = std::move(weak), &shard, request_id, snapshots = std::move(snapshots)]() mutable {
+                               const auto self = weak.lock();
+                               if (!self) return;
+                               self->end_stats();
+                               if (!self->open()) return;
+                               send_stats(*self, request_id, std::move(snapshots));
+                               shard.request_turn();
+                           });
+        });
     return true;
 }
 

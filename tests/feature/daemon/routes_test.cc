@@ -33,13 +33,14 @@ struct Broker {
     }
     void start_shard() {
         REQUIRE(shard.start());
-        status.shard = &shard;
+        status.shards = &shards;
         status.phase = admin::Phase::kReady;
     }
     std::string get(const std::string& path) { return http_get(http->port(), path); }
 
     storage::MemoryStore store;
     runtime::Shard shard{base::ShardId(0), store, runtime::ShardOptions()};
+    const std::vector<runtime::Shard*> shards{&shard};
     metrics::Registry registry;
     admin::BrokerStatus status;
     std::optional<admin::HttpServer> http;
@@ -76,7 +77,7 @@ TEST_CASE("while draining, and after a failure, the broker is not ready", "[admi
     CHECK_THAT(broker.get("/readyz"), StartsWith("HTTP/1.1 503") && Contains("draining"));
     CHECK_THAT(broker.get("/healthz"), StartsWith("HTTP/1.1 200"));
     broker.status.phase = admin::Phase::kFailed;
-    broker.status.shard = nullptr;
+    broker.status.shards = nullptr;
     CHECK_THAT(broker.get("/readyz"), StartsWith("HTTP/1.1 503") && Contains("failed"));
     CHECK_THAT(broker.get("/healthz"), StartsWith("HTTP/1.1 503"));
 }

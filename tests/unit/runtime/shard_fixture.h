@@ -141,7 +141,7 @@ public:
         std::promise<bool> ready;
         post([&] {
             shard.add_session(SessionId(1), session);
-            core::Namespace& ns = **shard.open_namespace("default");
+            core::Namespace& ns = shard.open_namespace("default");
             ns.open_session(SessionId(1), "", 0, shard.now(), [](const Result<std::uint64_t>&) {});
             ns.create_queue("q", settings, true, shard.now(),
                             [&](const Result<core::QueueInfo>& info) { ready.set_value(info.has_value()); });
@@ -167,7 +167,7 @@ public:
         });
         done.get_future().get();
     }
-    core::Namespace& ns() { return **shard.open_namespace("default"); }
+    core::Namespace& ns() { return shard.open_namespace("default"); }
 
     void publish(std::uint64_t request_id, std::size_t body_bytes = 10, std::size_t count = 1) {
         run([&] {

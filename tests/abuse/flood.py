@@ -54,7 +54,7 @@ class Flood:
     """Many sockets, watched for when the broker closes each."""
 
     def __init__(self, address):
-        self.target = raw.parse_address(address)
+        self.target = raw.parse_address(address)[0]
         self.selector = selectors.DefaultSelector()
         self.opened, self.closed_after = {}, {}
         self.refused = 0

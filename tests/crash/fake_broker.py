@@ -352,7 +352,7 @@ def main():
     broker = FakeBroker(options.data_dir, options.plant)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(raw.parse_address(options.listen))
+    listener.bind(raw.parse_address(options.listen)[0])
     listener.listen(64)
     print("ready rockdove://%s:%d http://127.0.0.1:1" % listener.getsockname(), flush=True)
     broker.serve(listener)

@@ -57,12 +57,13 @@ def say(text):
 class Run:
     """Folders, broker, load processes, nemesis log. Use as a context: everything started here ends with it."""
 
-    def __init__(self, options, name):
+    def __init__(self, options, name, folder=None):
         self.options = options
         self.name = name
+        self.namespace = ""
         self.seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
         self.rng = random.Random(self.seed)
-        self.folder = options.keep or tempfile.mkdtemp(prefix="rockdove-%s-" % name)
+        self.folder = folder or options.keep or tempfile.mkdtemp(prefix="rockdove-%s-" % name)
         self.history_folder = os.path.join(self.folder, "history")
         os.makedirs(self.history_folder, exist_ok=True)
         self.broker = None
@@ -89,6 +90,17 @@ class Run:
         if not self.options.keep:
             shutil.rmtree(self.folder, True)
 
+    def beside(self, namespace):
+        """A run of the same broker in another namespace, with its own loads, history and verdict."""
+        other = Run(self.options, "%s in %s" % (self.name, namespace), os.path.join(self.folder, namespace))
+        other.namespace = namespace
+        other.broker = self.broker
+        return other
+
+    @property
+    def address(self):
+        return self.broker.address + ("/" + self.namespace if self.namespace else "")
+
     def make_disk(self, mebibytes=1024):
         self.disk = loop_disk.make(self.folder, mebibytes)
         return self.disk
@@ -104,7 +116,7 @@ class Run:
         self.slowest_start = max(self.slowest_start, time.monotonic() - begun)
 
     def create_queues(self, queues, plan):
-        with Connection(self.broker.address) as connection:
+        with Connection(self.address) as connection:
             for name, settings in queues.items():
                 fields = {k: v for k, v in settings.items() if k != "fifo"}
                 if "durability" in fields:
@@ -113,12 +125,12 @@ class Run:
         self.nemesis.write("ok", "config", queues=queues, plan=plan)
 
     def start_python_load(self, name, plan):
-        command = [sys.executable, "-B", os.path.join(HERE, "load.py"), self.history_folder, name, self.broker.address,
+        command = [sys.executable, "-B", os.path.join(HERE, "load.py"), self.history_folder, name, self.address,
                    "%d %s" % (self.seed, name), json.dumps(plan)]
         self.loads.append(subprocess.Popen(command, stdin=subprocess.PIPE))
 
     def start_cpp_load(self, name, plan):
-        command = [self.options.rdload, self.history_folder, name, self.broker.address, str(self.seed),
+        command = [self.options.rdload, self.history_folder, name, self.address, str(self.seed),
                    str(int(plan["rate"]))]
         self.loads.append(subprocess.Popen(command, stdin=subprocess.PIPE))
 
@@ -154,18 +166,28 @@ class Run:
     def healed(self, op):
         self.nemesis.write("ok", "fault", op=op)
 
-    def verdict(self, queues):
-        """Drains, stops the broker in order, and checks the history. True if all is well."""
+    def drain(self, queues):
+        """Empties the queues. True if the broker did not break down in it."""
         log = history.History(self.history_folder, "drain")
         try:
-            drain.drain(self.broker.address, log, queues)
-            code = self.broker.stop()
+            drain.drain(self.address, log, queues)
+            return True
         except (OSError, raw.Closed, raw.Timeout, raw.BrokerError, StartError) as error:
             say("VIOLATION L1: the broker broke down in the drain: %r\n%s" % (error, self.broker.log_tail()))
-            code = None
-        log.close()
-        self.nemesis.close()
-        sound = checker.check_folder(self.history_folder)
+            return False
+        finally:
+            log.close()
+            self.nemesis.close()
+
+    def verdict(self, queues, beside=()):
+        """Drains, stops the broker in order, and checks the history. True if all is well, also in the runs beside it."""
+        code = None
+        if all([run.drain(queues) for run in (self, *beside)]):
+            try:
+                code = self.broker.stop()
+            except (OSError, StartError) as error:
+                say("VIOLATION L1: the broker does not stop: %r\n%s" % (error, self.broker.log_tail()))
+        sound = all([checker.check_folder(run.history_folder) for run in (self, *beside)])
         if code not in (0, None):
             say("VIOLATION L5: the clean stop ended with exit code %d" % code)
         sound = sound and code == 0

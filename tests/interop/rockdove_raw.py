@@ -84,9 +84,10 @@ def encode(frame):
 
 
 def parse_address(text):
-    """'127.0.0.1:7625' or 'rockdove://127.0.0.1:7625' -> (host, port)"""
-    host, _, port = text.split("//")[-1].rstrip("/").rpartition(":")
-    return host.strip("[]"), int(port)
+    """'127.0.0.1:7625' or 'rockdove://127.0.0.1:7625/namespace' -> (host, port), namespace"""
+    place, _, namespace = text.split("//")[-1].partition("/")
+    host, _, port = place.rpartition(":")
+    return (host.strip("[]"), int(port)), namespace
 
 
 def seq_range(first, last, epoch, lease):
@@ -117,7 +118,8 @@ class Connection:
         self._request_id = 0
         self._last_sent = time.monotonic()
         self._heartbeat = 5.0
-        self.socket = socket.create_connection(parse_address(address), timeout)
+        place, self._namespace = parse_address(address)
+        self.socket = socket.create_connection(place, timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
         if hello:
@@ -136,6 +138,7 @@ class Connection:
     def say_hello(self, **fields):
         fields.setdefault("version_min", 1)
         fields.setdefault("version_max", 1)
+        fields.setdefault("namespace", self._namespace)
         fields.setdefault("client_library", "raw-python/1")
         self.welcome = self.request(hello=session.Hello(**fields))
         self._heartbeat = self.welcome.heartbeat_ms / 1000 or 5.0

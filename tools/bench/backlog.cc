@@ -30,7 +30,7 @@ void add_first(ctl::Json& out, const Run& run) {
 ctl::Json fill(const Run& run, const ClientOptions& options) {
     Phase phase;
     const Usage begin = Usage::read(run.pid, run.disk);
-    Producer producer(options, run.queue, run.body_bytes, run.window, 1, phase, run.count);
+    Producer producer(options, run.queue, run.body_bytes, run.window, 1, phase, run.count, run.queues);
     producer.join();
     const Usage end = Usage::read(run.pid, run.disk);
     if (const auto failure = producer.failure()) throw std::runtime_error("a send failed: " + *failure);

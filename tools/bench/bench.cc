@@ -4,6 +4,7 @@
 #include "client/src/call.h"
 #include "tools/bench/backlog.h"
 #include "tools/bench/footprint.h"
+#include "tools/bench/roles.h"
 #include "tools/bench/workload.h"
 #include "tools/ctl/commands.h"
 #include "tools/ctl/text/units.h"
@@ -35,6 +36,9 @@ int run(Context& context, bench::Run run) {
     if (run.workload == "W7" && (run.pid == 0 || run.connections + run.queues == 0)) {
         return context.fail(usage_failure("W7 needs --pid, and --connections or --queues"));
     }
+    if (run.queues != 0 && run.workload != "W7" && run.workload != "W6-fill") {
+        return context.fail(usage_failure("--queues belongs to W6-fill and W7"));
+    }
     const bool none = run.workload == "W6-first";
     if (!run.ack.empty() && run.workload != "W2" && (!none || run.ack != "none")) {
         return context.fail(usage_failure("--ack multi|each belongs to W2, none to W6-first"));
@@ -44,7 +48,8 @@ int run(Context& context, bench::Run run) {
     const ClientOptions options = context.globals.url.empty() ? ClientOptions() : ClientOptions(context.globals.url);
     const bool new_queue = run.workload <= "W3" || run.workload == "W6-fill";
     if (new_queue) {
-        create_queue(context, run, run.queue);
+        if (run.queues == 0) create_queue(context, run, run.queue);
+        for (std::size_t i = 0; i < run.queues; ++i) create_queue(context, run, bench::numbered_queue(run.queue, i));
         run.endpoint = endpoint(context.client());
         if (const auto hello = welcome(context.client())) run.name_space = hello->namespace_();
     }
@@ -112,7 +117,9 @@ void add_bench(CLI::App& root, Context& context) {
         ->check(CLI::NonNegativeNumber);
     command->add_option("--connections", options->connections, "W7: idle connections to open")
         ->check(CLI::Range(std::size_t{0}, std::size_t{20'000}));
-    command->add_option("--queues", options->queues, "W7: empty queues to create")
+    command
+        ->add_option("--queues", options->queues,
+                     "W7: empty queues to create; W6-fill: numbered queues to fill\nin turn, 100 messages at a time")
         ->check(CLI::Range(std::size_t{0}, std::size_t{1'000'000}));
     command->add_option("--prefetch", options->window, "W6: most messages delivered and not acknowledged; as --window");
     // What the caller of W6 knows goes into the result line as it is.

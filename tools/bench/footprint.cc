@@ -53,7 +53,7 @@ ctl::Json footprint(const Run& run, const ClientOptions& options) {
     }
     if (run.queues > 0) {
         Client client(options);
-        const auto name = [&](std::size_t number) { return run.queue + "." + std::to_string(number); };
+        const auto name = [&](std::size_t number) { return numbered_queue(run.queue, number); };
         const std::int64_t begin = now_ns();
         const Usage before = Usage::read(run.pid, run.disk);
         pipelined(

@@ -17,6 +17,10 @@ std::int64_t now_ns() {
         .count();
 }
 
+std::string numbered_queue(const std::string& queue, std::size_t number) {
+    return queue + "." + std::to_string(number);
+}
+
 Bodies::Bodies(std::size_t size, std::uint64_t seed) : size_(size), pool_(kPool + size, '\0') {
     std::mt19937_64 random(seed);
     for (char& c : pool_) c = static_cast<char>(random());
@@ -28,13 +32,10 @@ std::string_view Bodies::next() {
 }
 
 Producer::Producer(const ClientOptions& options, std::string queue, std::size_t body_bytes, std::uint64_t window,
-                   std::uint64_t seed, Phase& phase, std::uint64_t most)
-    : phase_(phase),
-      queue_(std::move(queue)),
-      window_(window),
-      most_(most),
-      bodies_(body_bytes, seed),
-      client_(options) {
+                   std::uint64_t seed, Phase& phase, std::uint64_t most, std::size_t queues)
+    : phase_(phase), queues_{queue}, window_(window), most_(most), bodies_(body_bytes, seed), client_(options) {
+    if (queues != 0) queues_.clear();
+    for (std::size_t i = 0; i < queues; ++i) queues_.push_back(numbered_queue(queue, i));
     latency_us_.reserve(kMostLatencies);
     thread_ = std::thread([this] { run(); });
 }
@@ -77,7 +78,7 @@ void Producer::run() {
         }
         const std::int64_t now = now_ns();
         for (; room > 0; --room, ++sent) {
-            client_.send_async(queue_, Message{std::string(bodies_.next())},
+            client_.send_async(queues_[sent / kQueueRun % queues_.size()], Message{std::string(bodies_.next())},
                                [this, now](const Error* error, const Receipt*) {
                                    on_answer(now, error != nullptr ? &error->detail() : nullptr);
                                });

@@ -37,13 +37,19 @@ struct Phase {
     std::atomic<bool> measure{false};
 };
 
+// Of messages that go to one of several queues before the next has its turn.
+inline constexpr std::uint64_t kQueueRun = 100;
+
+// Name of one of several queues: "jobs.7".
+std::string numbered_queue(const std::string& queue, std::size_t number);
+
 // Keeps at most `window` messages unconfirmed and sends whenever there is room, until phase.stop or until `most` are
-// sent (0: no end). Owns its connection and one thread;
-// confirms are counted on the client's I/O thread.
+// sent (0: no end); to one queue, or to `queues` numbered ones in turn. Owns its connection and one thread; confirms are
+// counted on the client's I/O thread.
 class Producer {
 public:
     Producer(const ClientOptions& options, std::string queue, std::size_t body_bytes, std::uint64_t window,
-             std::uint64_t seed, Phase& phase, std::uint64_t most = 0);
+             std::uint64_t seed, Phase& phase, std::uint64_t most = 0, std::size_t queues = 0);
     // Waits until everything is answered. phase.stop must be set.
     ~Producer();
 
@@ -58,7 +64,7 @@ private:
     void on_answer(std::int64_t sent_ns, const std::string* error);
 
     Phase& phase_;
-    const std::string queue_;
+    std::vector<std::string> queues_;
     const std::uint64_t window_;
     const std::uint64_t most_;
     Bodies bodies_;

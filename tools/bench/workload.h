@@ -27,7 +27,7 @@ struct Run {
     std::uint64_t count = 1'000'000;  // W6
     std::int64_t since_ns = 0;        // W6: when the broker was started, nanoseconds since 1970; 0: first_s is left out
     std::size_t connections = 0;      // W7
-    std::size_t queues = 0;           // W7
+    std::size_t queues = 0;           // W7; W6-fill: numbered queues to fill in turn; 0: one
     std::string after;                // W6: how the broker was stopped
     std::map<std::string, ctl::Json> remarks;  // go into the result line as they are
     std::string endpoint, name_space;          // of the broker, for the raw consumer of `each`

@@ -12,6 +12,9 @@ inline constexpr std::size_t kBlockTargetBytes = 256 * 1024;
 inline constexpr std::size_t kWindowBytes = 4 << 20;
 // The same while nobody consumes.
 inline constexpr std::size_t kIdleWindowBytes = 512 * 1024;
+// Blocks around a queue's cursor that are kept at hand; those further back are packed, so many together.
+inline constexpr std::size_t kNearBlocks = 64;
+inline constexpr std::ptrdiff_t kPackedBlocks = 64;
 // All windows of a shard; past it a queue reads one block at a time.
 inline constexpr std::size_t kShardWindowBytes = 32 << 20;
 // Delivered blocks kept in memory, so that a retry or a death need not read them back.

@@ -31,8 +31,7 @@ QueueInfo Queue::info() const {
     info.ready = messages_ - started_ - info.waiting - dying_.size() - damaged_;
     info.bytes = bytes_;
     for (const auto& consumer : consumers_) info.consumers += consumer->attached() ? 1 : 0;
-    const auto oldest = std::find_if(blocks_.begin(), blocks_.end(), [](const Block& block) { return !block.gone(); });
-    if (oldest != blocks_.end()) info.oldest_commit_time_ms = oldest->commit_time_ms;
+    info.oldest_commit_time_ms = blocks_.oldest_commit_time_ms();
     info.next_seq = next_.value;
     info.accepted = accepted_;
     info.delivered = delivered_;
@@ -133,9 +132,8 @@ Block& Queue::open_block(Sequence first, std::int64_t commit_time_ms, std::size_
     block.payload = std::make_shared<Payload>();
     block.payload->bytes.reserve(std::max(storage::kBlockHeaderBytes + bytes, last_bytes_));
     block.payload->bytes.resize(storage::kBlockHeaderBytes);
-    blocks_.push_back(std::move(block));
     open_ = true;
-    return blocks_.back();
+    return blocks_.push_back(std::move(block), shared_.stage.committed());
 }
 
 void Queue::close_open_block() {
@@ -176,14 +174,8 @@ void Queue::after_commit(Effect effect) {
     }
 }
 
-std::size_t Queue::index_of(Sequence sequence) const {
-    const auto at = std::upper_bound(blocks_.begin(), blocks_.end(), sequence,
-                                     [](Sequence s, const Block& block) { return s.value < block.end(); });
-    return static_cast<std::size_t>(at - blocks_.begin());
-}
-
 Block* Queue::find_block(Sequence sequence) {
-    const std::size_t index = index_of(sequence);
+    const std::size_t index = blocks_.index_of(sequence);
     if (index == blocks_.size() || blocks_[index].first > sequence || blocks_[index].gone()) return nullptr;
     return &blocks_[index];
 }
@@ -207,7 +199,7 @@ void Queue::account_done(Block& block, std::uint32_t count) {
 void Queue::seal() {
     close_open_block();
     for (const Sequence first : dirty_) {
-        Block& block = blocks_[index_of(first)];
+        Block& block = blocks_[blocks_.index_of(first)];
         RD_CHECK(block.first == first);
         if (block.gone()) {
             remove_block(block);
@@ -227,7 +219,7 @@ void Queue::seal() {
         }
     }
     dirty_.clear();
-    drop_gone_blocks();
+    blocks_.drop_gone();
 }
 
 void Queue::remove_block(Block& block) {
@@ -245,18 +237,7 @@ void Queue::remove_block(Block& block) {
     leave(block);
     block.payload = nullptr;
     block.state = nullptr;
-    ++gone_blocks_;
-}
-
-void Queue::drop_gone_blocks() {
-    while (!blocks_.empty() && blocks_.front().gone()) {
-        blocks_.pop_front();
-        --gone_blocks_;
-    }
-    if (gone_blocks_ > 64 && gone_blocks_ > blocks_.size() / 2) {
-        std::erase_if(blocks_, [](const Block& block) { return block.gone(); });
-        gone_blocks_ = 0;
-    }
+    blocks_.count_gone();
 }
 
 }  // namespace rockdove::core

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/core/block.h"
+#include "server/core/block_list.h"
 #include "server/core/consumer.h"
 #include "server/core/shared.h"
 #include "storage/record.h"
@@ -149,17 +149,17 @@ private:
     };
 
     // Blocks (queue.cc).
-    Block* find_block(Sequence sequence);
-    std::size_t index_of(Sequence sequence) const;  // of the first block that ends after it
+    Block* find_block(Sequence sequence);  // null if it is gone, or was never near
     // `bytes`: about to be appended.
     Block& open_block(Sequence first, std::int64_t commit_time_ms, std::size_t bytes);
     void close_open_block();
     void mark_dirty(Block& block);
     void remove_block(Block& block);
-    void drop_gone_blocks();
     void account_done(Block& block, std::uint32_t count);
     void after_commit(Effect effect);
     [[nodiscard]] bool visible(const Block& block) const;
+
+    std::uint64_t purge_far();
 
     // Window (queue_dispatch.cc).
     [[nodiscard]] std::size_t window_limit() const;
@@ -215,9 +215,7 @@ private:
     const QueueId id_;
     storage::QueueRecord record_;
 
-    // Blocks in order of sequence; gone ones stay until drop_gone_blocks().
-    std::deque<Block> blocks_;
-    std::size_t gone_blocks_ = 0;
+    BlockList blocks_;
     bool open_ = false;            // blocks_.back() still takes messages
     std::size_t last_bytes_ = 0;   // of the last block that was closed: the next is likely to be as large
     std::vector<Sequence> dirty_;  // first sequences of blocks to be written by seal()

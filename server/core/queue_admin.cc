@@ -22,7 +22,8 @@ void Queue::set_paused(bool paused) {
 std::uint64_t Queue::purge() {
     close_open_block();
     std::uint64_t removed = 0;
-    for (Block& block : blocks_) {
+    for (std::size_t at = 0; at < blocks_.size(); ++at) {
+        Block& block = blocks_[at];
         if (block.gone()) continue;
         BlockState& state = block.touch();
         std::uint32_t gone = 0;
@@ -43,7 +44,26 @@ std::uint64_t Queue::purge() {
         if (gone != 0) account_done(block, gone);
         removed += gone;
     }
-    return removed;
+    return removed + purge_far();
+}
+
+// Nothing of these was started: they go as a range.
+std::uint64_t Queue::purge_far() {
+    const BlockList::Dropped dropped = blocks_.drop_far();
+    if (dropped.messages == 0) return 0;
+    storage::WriteSet& writes = shared_.stage.writes();
+    const auto remove = [&](auto key) {
+        writes.remove_range(key(shared_.ns, id_, dropped.first), key(shared_.ns, id_, dropped.end));
+    };
+    remove(storage::block_key);
+    remove(storage::block_index_key);
+    storage::HeadRecord head;  // the last block may be gone: nothing else tells the next sequence
+    head.next = next_;
+    writes.put(storage::head_key(shared_.ns, id_), head.encode());
+    messages_ -= dropped.messages;
+    bytes_ -= dropped.bytes;
+    touch();
+    return dropped.messages;
 }
 
 std::uint64_t Queue::erase_records() {
@@ -98,9 +118,8 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
     auto peek = std::make_shared<Peek>();
     Sequence first_missing;
     Sequence last_missing;
-    for (std::size_t at = index_of(from); at < blocks_.size() && peek->next.value == 0; ++at) {
-        const Block& block = blocks_[at];
-        if (block.gone() || !visible(block)) continue;
+    blocks_.each_from(from, [&](const Block& block) {
+        if (block.gone() || !visible(block)) return true;
         bool used = false;
         for (std::uint32_t i = 0; i < block.count; ++i) {
             const Sequence sequence(block.first.value + i);
@@ -138,7 +157,8 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
             if (first_missing.value == 0) first_missing = block.first;
             last_missing = block.first;
         }
-    }
+        return peek->next.value == 0;
+    });
     if (first_missing.value == 0) {
         done(peek->finish(max_bytes));
         return;

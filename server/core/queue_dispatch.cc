@@ -16,8 +16,8 @@ std::size_t Queue::window_limit() const { return attached_ != 0 ? kWindowBytes :
 void Queue::keep_ahead(Block& block) {
     if (!durable()) return;  // has no other place
     const std::size_t size = block.payload->bytes.size();
-    const bool gap = blocks_.size() >= 2 && !blocks_[blocks_.size() - 2].payload &&
-                     !blocks_[blocks_.size() - 2].gone() && blocks_[blocks_.size() - 2].end() > cursor_.value;
+    const Block* before = blocks_.before_back();
+    const bool gap = before != nullptr && !before->payload && !before->gone() && before->end() > cursor_.value;
     const std::size_t limit = window_limit();
     if (gap || ahead_bytes_ + size > limit || shared_.window.ahead + size > kShardWindowBytes) {
         // Always keep the very next block for those who wait for it: a queue whose consumers keep up never reads.
@@ -75,18 +75,18 @@ void Queue::read_ahead() {
     if (reading_ || !durable()) return;
     const std::size_t limit = window_limit();
     if (ahead_bytes_ > limit / 2) return;
-    std::size_t index = index_of(cursor_);
+    std::size_t index = blocks_.index_of(cursor_);
     const auto needs_no_read = [](const Block& block) { return block.payload || block.gone() || block.damaged; };
     // Looked at before: a queue of many small blocks is not walked for each delivery. A payload dropped since then is
     // found when the cursor gets there.
-    if (index < blocks_.size() && needs_no_read(blocks_[index])) index = std::max(index, index_of(read_up_to_));
-    while (index < blocks_.size() && needs_no_read(blocks_[index])) ++index;
+    if (index < blocks_.size() && needs_no_read(blocks_[index])) index = std::max(index, blocks_.index_of(read_up_to_));
+    while (blocks_.reach(index) && needs_no_read(blocks_[index])) ++index;
     read_up_to_ = index < blocks_.size() ? blocks_[index].first : next_;
     if (index == blocks_.size() || !visible(blocks_[index])) return;
     std::size_t last = index;
     std::size_t bytes = blocks_[index].bytes;
     const std::size_t room = shared_.window.ahead < kShardWindowBytes ? limit - ahead_bytes_ : 1;
-    while (last + 1 < blocks_.size() && bytes < room && visible(blocks_[last + 1])) bytes += blocks_[++last].bytes;
+    while (bytes < room && blocks_.reach(last + 1) && visible(blocks_[last + 1])) bytes += blocks_[++last].bytes;
     start_read(blocks_[index].first, blocks_[last].first, room);
 }
 
@@ -145,7 +145,7 @@ void Queue::mark_damaged(Block& block) {
 
 Queue::Fresh Queue::next_fresh() {
     Fresh fresh;
-    for (std::size_t index = index_of(cursor_); index < blocks_.size(); ++index) {
+    for (std::size_t index = blocks_.index_of(cursor_); blocks_.reach(index); ++index) {
         Block& block = blocks_[index];
         if (block.gone()) continue;
         if (!visible(block)) break;

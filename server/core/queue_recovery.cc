@@ -18,10 +18,11 @@ void Queue::load_block(Sequence first, const storage::BlockIndexRecord& index) {
     next_ = std::max(next_, Sequence(block.end()));
     messages_ += block.count;
     bytes_ += block.bytes;
-    blocks_.push_back(std::move(block));
+    blocks_.push_back(std::move(block), shared_.stage.committed());
 }
 
 Result<void> Queue::load_state(Sequence first, const storage::BlockStateRecord& record) {
+    blocks_.reach(first);
     Block* block = find_block(first);
     const auto bad = [&](const char* what) {
         return Error(ErrorCode::kInternal,
@@ -79,6 +80,7 @@ Result<void> Queue::load_state(Sequence first, const storage::BlockStateRecord& 
 }
 
 Result<void> Queue::load_returned(Sequence sequence, storage::ReturnedRecord record) {
+    blocks_.reach(sequence);
     Block* block = find_block(sequence);
     if (block == nullptr) {
         return Error(ErrorCode::kInternal, "queue \"" + record_.name + "\": message " + std::to_string(sequence.value) +

@@ -50,7 +50,8 @@ SettleReply Queue::for_held(Consumer& consumer, const std::vector<LeaseRange>& r
     reply.session = consumer.session;
     for (const LeaseRange& range : ranges) {
         StaleParts stale(range, reply.stale);
-        for (std::size_t at = index_of(range.first); at < blocks_.size() && blocks_[at].first <= range.last; ++at) {
+        for (std::size_t at = blocks_.index_of(range.first); at < blocks_.size() && blocks_[at].first <= range.last;
+             ++at) {
             Block& block = blocks_[at];
             if (!block.state || block.gone()) continue;
             const std::uint64_t base = block.first.value;

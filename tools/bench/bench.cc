@@ -119,7 +119,7 @@ void add_bench(CLI::App& root, Context& context) {
         ->check(CLI::Range(std::size_t{0}, std::size_t{20'000}));
     command
         ->add_option("--queues", options->queues,
-                     "W7: empty queues to create; W6-fill: numbered queues to fill\nin turn, 100 messages at a time")
+                     "W7: empty queues to create; W6-fill: numbered queues to fill\nin turn, message by message")
         ->check(CLI::Range(std::size_t{0}, std::size_t{1'000'000}));
     command->add_option("--prefetch", options->window, "W6: most messages delivered and not acknowledged; as --window");
     // What the caller of W6 knows goes into the result line as it is.

@@ -78,7 +78,7 @@ void Producer::run() {
         }
         const std::int64_t now = now_ns();
         for (; room > 0; --room, ++sent) {
-            client_.send_async(queues_[sent / kQueueRun % queues_.size()], Message{std::string(bodies_.next())},
+            client_.send_async(queues_[sent % queues_.size()], Message{std::string(bodies_.next())},
                                [this, now](const Error* error, const Receipt*) {
                                    on_answer(now, error != nullptr ? &error->detail() : nullptr);
                                });

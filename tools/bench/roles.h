@@ -37,9 +37,6 @@ struct Phase {
     std::atomic<bool> measure{false};
 };
 
-// Of messages that go to one of several queues before the next has its turn.
-inline constexpr std::uint64_t kQueueRun = 100;
-
 // Name of one of several queues: "jobs.7".
 std::string numbered_queue(const std::string& queue, std::size_t number);
 

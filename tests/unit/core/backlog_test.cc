@@ -46,6 +46,82 @@ void drain_in_order(QueueFixture& queue, std::size_t count, std::size_t size = 1
     CHECK(queue.info().bytes == 0);
 }
 
+TEST_CASE("a backlog of single messages comes out in order, over a restart too", "[core][backlog]") {
+    QueueFixture queue;
+    constexpr std::size_t kCount = 4'000;
+    fill(queue, kCount, 1);
+    const std::int64_t oldest = queue.info().oldest_commit_time_ms;
+    const bool restart = GENERATE(false, true);
+    if (restart) {
+        queue.restart();
+        queue.reconnect();
+    }
+    CHECK(queue.info().ready == kCount);
+    CHECK(queue.info().oldest_commit_time_ms == oldest);
+    const Result<core::PeekResult> peeked = queue.peek(3'000, 5);
+    REQUIRE(peeked);
+    REQUIRE(peeked->items.size() == 5);
+    CHECK(peeked->items.front().sequence == Sequence(3'000));
+    CHECK(peeked->next == Sequence(3'005));
+    ConsumeOptions options;
+    options.credit = 500;
+    REQUIRE(queue.consume(options));
+    drain_in_order(queue, kCount);
+}
+
+TEST_CASE("what is in flight deep in a backlog of single messages is found again", "[core][backlog]") {
+    QueueFixture queue;
+    fill(queue, 2'000, 1);
+    ConsumeOptions options;
+    options.credit = 1'500;
+    options.lease = Millis(600'000);
+    REQUIRE(queue.consume(options));
+    const std::vector<Received> got = queue.take();
+    REQUIRE(got.size() == 1'500);
+    queue.ack(got[1'498]);
+    REQUIRE(queue.credit(0));
+    queue.retry(got[1'497], Millis(60'000));
+    queue.restart();
+    queue.reconnect();
+    options.held = {got[1'400].through(got[1'499])};
+    options.credit = 2'000;
+    REQUIRE(queue.consume(options));
+    const QueueInfo info = queue.info();
+    CHECK(info.waiting == 1);
+    CHECK(info.started == 1'998);  // 98 still held, the others started again
+    queue.ack(got[1'499]);
+    CHECK(queue.info().started == 1'997);
+}
+
+TEST_CASE("purge takes a backlog of single messages in one go", "[core][backlog]") {
+    QueueFixture queue;
+    fill(queue, 3'000, 1);
+    const bool held = GENERATE(false, true);
+    if (held) {
+        queue.hold_commits();
+        for (std::size_t i = 0; i < 5; ++i) (void)queue.publish({"under way"});
+    }
+    const std::uint64_t count = held ? 3'005 : 3'000;
+    const std::size_t before = queue.reads();
+    const Result<std::uint64_t> removed = queue.purge();
+    if (held) {
+        queue.release_commits();
+    } else {
+        REQUIRE(removed);
+        CHECK(*removed == count);
+    }
+    CHECK(queue.reads() == before);
+    CHECK(queue.info().ready == 0);
+    CHECK(queue.info().bytes == 0);
+    if (GENERATE(false, true)) {
+        queue.restart();
+        queue.reconnect();
+    }
+    CHECK(queue.publish({"later"}).confirm->first_seq == Sequence(count + 1));
+    REQUIRE(queue.consume());
+    CHECK(queue.take_bodies() == Bodies{"later"});
+}
+
 TEST_CASE("50,000 x 1 KiB wait in bounded memory and come out in order", "[core][backlog]") {
     QueueFixture queue;
     const std::size_t per_publish = GENERATE(50, 1'000);

@@ -1,0 +1,129 @@
+#include "server/core/block_list.h"
+
+#include <iterator>
+
+#include "protocol/base/bytes.h"
+#include "protocol/base/check.h"
+#include "server/core/limits.h"
+
+namespace rockdove::core {
+
+using base::ByteReader;
+using base::ByteWriter;
+
+Block& BlockList::push_back(Block block, Lsn committed) {
+    if (packed_.empty() && far_.empty()) {
+        // What was delivered, or will be from memory, stays near.
+        const bool near = near_.size() < kNearBlocks || near_.back().payload || near_.back().state;
+        if (near) return near_.emplace_back(std::move(block));
+    }
+    if (far_.size() >= 2 * kPackedBlocks && far_[kPackedBlocks - 1].lsn <= committed) {
+        const auto end = far_.begin() + kPackedBlocks;
+        packed_.push_back(pack(far_.begin(), end));
+        packed_blocks_ += kPackedBlocks;
+        far_.erase(far_.begin(), end);
+    }
+    return far_.emplace_back(std::move(block));
+}
+
+const Block* BlockList::before_back() const {
+    if (far_.size() > 1) return &far_[far_.size() - 2];
+    if (!far_.empty()) return near_.empty() ? nullptr : &near_.back();  // packing leaves more than one behind
+    return near_.size() > 1 ? &near_[near_.size() - 2] : nullptr;
+}
+
+std::int64_t BlockList::oldest_commit_time_ms() const {
+    const auto oldest = std::find_if(near_.begin(), near_.end(), [](const Block& block) { return !block.gone(); });
+    if (oldest != near_.end()) return oldest->commit_time_ms;
+    if (!packed_.empty()) return packed_.front().oldest_ms;
+    return far_.empty() ? 0 : far_.front().commit_time_ms;
+}
+
+std::size_t BlockList::index_of(Sequence sequence) const {
+    const auto at = std::upper_bound(near_.begin(), near_.end(), sequence,
+                                     [](Sequence s, const Block& block) { return s.value < block.end(); });
+    return static_cast<std::size_t>(at - near_.begin());
+}
+
+void BlockList::drop_gone() {
+    while (!near_.empty() && near_.front().gone()) {
+        near_.pop_front();
+        --gone_;
+    }
+    if (gone_ > 64 && gone_ > near_.size() / 2) {
+        std::erase_if(near_, [](const Block& block) { return block.gone(); });
+        gone_ = 0;
+    }
+}
+
+BlockList::Dropped BlockList::drop_far() {
+    Dropped dropped;
+    const auto count = [&](const Block& block) {
+        if (dropped.messages == 0) dropped.first = block.first;
+        dropped.messages += block.count;
+        dropped.bytes += block.bytes;
+        dropped.end = Sequence(block.end());
+    };
+    for (const Packed& packed : packed_) {
+        for (const Block& block : unpack(packed)) count(block);
+    }
+    for (const Block& block : far_) count(block);
+    packed_.clear();
+    packed_blocks_ = 0;
+    far_.clear();
+    return dropped;
+}
+
+BlockList::Packed BlockList::pack(std::deque<Block>::const_iterator first, std::deque<Block>::const_iterator end) {
+    Packed packed;
+    packed.oldest_ms = first->commit_time_ms;
+    std::uint64_t at = 0;
+    std::int64_t time = 0;
+    ByteWriter out(packed.bytes);
+    for (; first != end; ++first) {
+        RD_CHECK(!first->payload && !first->state && first->done == 0);
+        out.varint(first->first.value - at);
+        out.varint(first->count);
+        out.varint(first->bytes);
+        out.signed_varint(first->commit_time_ms - time);
+        at = first->end();
+        time = first->commit_time_ms;
+        ++packed.blocks;
+    }
+    packed.end = at;
+    packed.bytes.shrink_to_fit();
+    return packed;
+}
+
+std::vector<Block> BlockList::unpack(const Packed& packed) {
+    std::vector<Block> blocks(packed.blocks);
+    std::uint64_t at = 0;
+    std::int64_t time = 0;
+    ByteReader in(packed.bytes);
+    for (Block& block : blocks) {
+        block.first = Sequence(at + in.varint());
+        block.count = static_cast<std::uint32_t>(in.varint());
+        block.bytes = static_cast<std::uint32_t>(in.varint());
+        block.commit_time_ms = time + in.signed_varint();
+        at = block.end();
+        time = block.commit_time_ms;
+    }
+    RD_CHECK(in.ok() && in.at_end() && at == packed.end);
+    return blocks;
+}
+
+bool BlockList::bring_near() {
+    if (!packed_.empty()) {
+        std::vector<Block> blocks = unpack(packed_.front());
+        std::move(blocks.begin(), blocks.end(), std::back_inserter(near_));
+        packed_blocks_ -= packed_.front().blocks;
+        packed_.pop_front();
+        return true;
+    }
+    if (far_.empty()) return false;
+    std::move(far_.begin(), far_.end(), std::back_inserter(near_));
+    far_.clear();
+    return true;
+}
+
+}  // namespace rockdove::core

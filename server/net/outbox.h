@@ -1,7 +1,8 @@
 // Bytes on their way to one client: filled during a turn, sent by one write at its end. Bounded.
 //
 // Runs on: the shard's thread.
-// Limits:  past kHighWater the client gets no deliveries until half of it has left; past kHardLimit the session closes.
+// Limits:  past kHighWater the client gets no deliveries until half of it has left; past kHardLimit the session closes,
+//          items that are large by themselves not counted: they are bounded before they are made.
 #pragma once
 
 #include <algorithm>
@@ -21,10 +22,17 @@ public:
     [[nodiscard]] bool empty() const { return pending_.empty(); }
     [[nodiscard]] bool sending() const { return !sending_.empty(); }
     [[nodiscard]] bool above_high_water() const { return bytes() > kHighWater; }
+    // One message or answer of `bytes` was put into pending().
+    void note_item(std::size_t bytes) {
+        if (bytes > kHighWater) large_ += bytes;
+    }
+    // More than `limit` bytes of small things wait behind the write in flight.
+    [[nodiscard]] bool overflows(std::size_t limit) const { return pending_.size() - large_ > limit; }
 
     // Moves what is pending into flight; must not be called while sending().
     const std::string& take() {
         sending_.swap(pending_);
+        large_ = 0;
         return sending_;
     }
     // The write has ended. A large buffer is kept for the next one: growing it anew costs as much as the write.
@@ -52,6 +60,7 @@ private:
 
     std::string pending_;
     std::string sending_;
+    std::size_t large_ = 0;    // bytes of large items in pending_
     std::size_t largest_ = 0;  // sent in one write since the last trim()
 };
 

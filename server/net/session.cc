@@ -228,6 +228,7 @@ void Session::confirm(const core::Confirmation& confirmation) { append_confirm(o
 void Session::deliver(const core::Delivery& delivery) {
     reserved_ -= std::min(reserved_, delivery.bytes.size());
     append_delivery(out(), delivery);
+    outbox_.note_item(delivery.bytes.size());
 }
 
 void Session::reserve(SessionId, std::size_t bytes) { reserved_ += bytes; }
@@ -247,6 +248,20 @@ void Session::send(const v1::Frame& frame) { append_frame(out(), frame); }
 
 void Session::send_error(std::uint64_t request_id, const Error& error) { append_error(out(), request_id, error); }
 
+bool Session::begin_answer(std::size_t bytes) {
+    const bool first = answers_ == 0 && !outbox_.above_high_water();
+    if (!first && outbox_.bytes() + answers_ + bytes > Outbox::kHardLimit) return false;
+    answers_ += bytes;
+    return true;
+}
+
+void Session::end_answer(std::size_t bytes, const v1::Frame& frame) {
+    answers_ -= bytes;
+    const std::size_t before = outbox_.pending().size();
+    send(frame);
+    outbox_.note_item(outbox_.pending().size() - before);
+}
+
 bool Session::has_room(SessionId) const {
     if (closing_ || leaving_) return false;
     const bool room = outbox_.bytes() + reserved_ <= Outbox::kHighWater;
@@ -260,7 +275,7 @@ void Session::flush() {
     if (outbox_.sending()) {
         // Deliveries stop at the high-water mark; what grows beyond it are answers that the client does not read.
         const std::size_t limit = logged_in() || closing_ ? Outbox::kHardLimit : kOutboxBeforeLogin;
-        if (outbox_.pending().size() <= limit || closing_) return;
+        if (!outbox_.overflows(limit) || closing_) return;
         runtime::log("net").warn("client does not read, connection closed conn={} client={:?} waiting_bytes={}",
                                  id_.value, client_name_, outbox_.bytes());
         closing_ = true;

@@ -73,6 +73,10 @@ public:
     void set_login_started() { login_started_ = true; }
     // The Hello that is being handled is for `home`, which goes on with it once its placement is durable.
     void move_to(runtime::Shard& home, std::string ns);
+    // An answer of up to `bytes` that is read from the disk. False if that is too much beside what waits already: a client
+    // that asks faster than it reads. One answer of any size is fine. Ends with end_answer(), which sends it.
+    [[nodiscard]] bool begin_answer(std::size_t bytes);
+    void end_answer(std::size_t bytes, const v1::Frame& frame);
     // Requests whose answers are collected from all shards; a client cannot pile up more than a few.
     [[nodiscard]] bool begin_stats() { return stats_asked_ < kMaxStatsAsked && ++stats_asked_ > 0; }
     void end_stats() { --stats_asked_; }
@@ -117,6 +121,7 @@ private:
     bool farewell_ = false;  // the client said goodbye; what it asked before is still answered
     bool flush_requested_ = false;
     std::size_t reserved_ = 0;  // bytes of deliveries that wait for their commit
+    std::size_t answers_ = 0;   // bytes of answers that are being read from the disk
     bool starved_ = false;      // deliveries wait for the outbox to empty
 };
 

@@ -308,15 +308,33 @@ class Limits(unittest.TestCase):
         self.assertEqual(self.connection.settle(1, "ACK", [everything]).count, 1000)
 
     def test_answers_that_nobody_reads_end_the_connection(self):
-        self.connection.create_queue("in-memory", durability=data.MEMORY)  # its answers are there at once
-        self.connection.publish("in-memory", [Message(body=bytes(1 << 20))])
-        peek = framed(Frame(request_id=9, queue_peek=admin.QueuePeek(name="in-memory")).SerializeToString())
+        for number in range(200):
+            self.connection.create_queue("of-the-list-%d" % number)
+        ask = framed(Frame(request_id=9, queue_list=admin.QueueList(limit=200)).SerializeToString())
         with Connection(self.broker.address) as other:
-            other.send_bytes(peek * 200)
+            other.send_bytes(ask * 2000)
             with self.assertRaises(Closed):
                 while True:
                     other.receive(20)
         self.connection.request(ping=session.Ping())
+
+    def test_answers_from_the_disk_are_refused_not_piled_up_past_8_mib(self):
+        for _ in range(40):  # more than stays in memory for a queue that nobody consumes
+            self.connection.publish(self.queue, [Message(body=bytes(1 << 20))])
+        before = self.broker.resident_bytes()
+        peek = framed(Frame(request_id=9, queue_peek=admin.QueuePeek(name=self.queue, limit=4)).SerializeToString())
+        with Connection(self.broker.address) as other:
+            other.send_bytes(peek * 100)
+            kinds = [other.receive(20) for _ in range(100)]
+            refused = [frame for frame in kinds if frame.WhichOneof("kind") == "error"]
+            self.assertTrue(all(raw.code_name(frame.error.code) == "RATE_LIMITED" for frame in refused))
+            self.assertTrue(all(not frame.error.closes for frame in refused))
+            self.assertGreaterEqual(len(kinds) - len(refused), 8)
+            self.assertGreater(len(refused), 0)
+            whole = Frame(request_id=9, queue_peek=admin.QueuePeek(name=self.queue, limit=100, max_bytes=16 << 20))
+            other.send(whole)
+            self.assertEqual(len(other.receive(20).queue_peek_reply.messages), 15)  # one answer may be large
+        self.assertLess(self.broker.resident_bytes() - before, (64 << 20) * SLOW)
 
     def test_before_login_repeated_fields_have_at_most_16_entries(self):
         Connection(self.broker.address, features=["f"] * 16).close()

@@ -157,16 +157,24 @@ bool handle_queue_peek(Session& session, const protocol::FrameView& frame) {
         request.max_bytes() == 0 ? kDefaultPeekBytes : std::min<std::size_t>(request.max_bytes(), most);
     const Result<core::QueueInfo> info = session.ns().show_queue(request.name());
     if (!info) return refuse(session, frame, info.error());
+    if (!session.begin_answer(bytes)) {
+        return refuse(session, frame,
+                      Error(ErrorCode::kRateLimited,
+                            "answers of more than 8 MiB wait for this client; read them, then ask for more"));
+    }
     session.ns().peek_queue(request.name(), Sequence(std::max<std::uint64_t>(request.from_seq(), 1)), *limit, bytes,
-                            [weak = session.weak_from_this(), request_id = frame.request_id,
-                             id = info->id](const Result<core::PeekResult>& result) {
+                            [weak = session.weak_from_this(), request_id = frame.request_id, id = info->id,
+                             bytes](const Result<core::PeekResult>& result) {
                                 const auto self = weak.lock();
                                 if (!self) return;
-                                if (!result) return self->send_error(request_id, result.error());
                                 v1::Frame reply;
                                 reply.set_request_id(request_id);
-                                to_proto(*result, id, *reply.mutable_queue_peek_reply());
-                                self->send(reply);
+                                if (result) {
+                                    to_proto(*result, id, *reply.mutable_queue_peek_reply());
+                                } else {
+                                    to_proto(result.error(), *reply.mutable_error());
+                                }
+                                self->end_answer(bytes, reply);
                             });
     return true;
 }

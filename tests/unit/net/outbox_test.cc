@@ -71,6 +71,25 @@ TEST_CASE("a burst's buffer is not kept by a connection that is idle afterwards"
     CHECK(outbox.pending().capacity() <= 256 * 1024);
 }
 
+TEST_CASE("many small things overflow an outbox, one large thing does not", "[net][outbox]") {
+    Outbox outbox;
+    outbox.pending() += "in flight";
+    (void)outbox.take();
+    outbox.pending().assign(Outbox::kHardLimit, 'x');
+    outbox.note_item(Outbox::kHighWater);
+    CHECK_FALSE(outbox.overflows(Outbox::kHardLimit));
+    outbox.pending() += "y";
+    CHECK(outbox.overflows(Outbox::kHardLimit));
+    outbox.sent();
+    outbox.pending().assign(16 << 20, 'x');
+    outbox.note_item(16 << 20);
+    CHECK_FALSE(outbox.overflows(Outbox::kHardLimit));
+    (void)outbox.take();
+    outbox.sent();
+    outbox.pending().assign(Outbox::kHardLimit + 1, 'x');  // what was large has left
+    CHECK(outbox.overflows(Outbox::kHardLimit));
+}
+
 TEST_CASE("the hard limit leaves room above the high-water mark for answers", "[net][outbox]") {
     CHECK(Outbox::kHardLimit >= 4 * Outbox::kHighWater);
 }

@@ -56,7 +56,9 @@ void Core::start() {
 
 void Core::run() {
     io_thread_id_.store(std::this_thread::get_id());
+    enter();
     asio::co_spawn(io_, supervise(), [this](std::exception_ptr failure) {
+        enter();
         supervisor_done_ = true;
         if (failure) {
             std::string text = "a fault in the client library";
@@ -71,7 +73,8 @@ void Core::run() {
         }
         if (finishing_) wrap_up();
     });
-    io_.run();
+    while (io_.run_one() != 0) rest();
+    enter();
     std::vector<SettleEntry> settles;
     {
         const std::lock_guard lock(mutex_);
@@ -82,21 +85,55 @@ void Core::run() {
     refuse(settles, closed_error());
     io_.restart();  // what was posted before finished_ was set
     io_.poll();
+    inside_ = false;
+    io_mutex_.unlock();
+}
+
+void Core::enter() {
+    if (inside_) return;
+    io_mutex_.lock();
+    inside_ = true;
+}
+
+void Core::rest() {
+    // Without a connection there is nothing to write, and the steps towards one need not enter().
+    if (!inside_ || !connected_) return;
+    inside_ = false;
+    io_mutex_.unlock();
 }
 
 bool Core::on_io(std::function<void()> work) {
     const std::lock_guard lock(mutex_);
     if (finished_) return false;
     asio::post(io_, [this, work = std::move(work)] {
+        enter();
         work();
         pump();
     });
     return true;
 }
 
-void Core::wake() {
+void Core::wake(bool may_write) {
     if (awake_.load(std::memory_order_relaxed) || awake_.exchange(true)) return;
-    asio::post(io_, [this] { pump(); });
+    if (may_write && write_here()) return;
+    asio::post(io_, [this] {
+        enter();
+        pump();
+    });
+}
+
+// The first message after a quiet time is written by the thread that sends it: waking the I/O thread for that may take as
+// long as the broker does. Those that follow gather while it is on its way.
+bool Core::write_here() {
+    if (on_io_thread()) return false;
+    const std::unique_lock lock(io_mutex_, std::try_to_lock);
+    if (!lock.owns_lock() || !connected_ || writing_ || leaving_ || finishing_ ||
+        !producer_.quiet(std::chrono::steady_clock::now()))
+        return false;
+    here_ = true;
+    pump();
+    here_ = false;
+    return writing_;
 }
 
 void Core::check_may_block(std::string_view what) const {
@@ -107,7 +144,7 @@ void Core::check_may_block(std::string_view what) const {
 
 void Core::send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit) {
     if (at_limit == AtLimit::kBlock && on_io_thread()) at_limit = AtLimit::kThrow;
-    if (producer_.send(queue, message, std::move(waiter), at_limit)) wake();
+    if (producer_.send(queue, message, std::move(waiter), at_limit)) wake(true);
 }
 
 void Core::flush() {

@@ -82,8 +82,11 @@ private:
         std::optional<base::Error> terminal;
     };
 
-    void wake();
+    void wake(bool may_write = false);
+    bool write_here();
     void run();
+    void enter();  // first in every handler that may run while connected: takes io_mutex_
+    void rest();   // behind every handler: gives it back, so that a sender may write meanwhile
     // Posts it; a pump follows. False: the I/O thread has ended.
     bool on_io(std::function<void()> work);
 
@@ -153,7 +156,11 @@ private:
     std::mutex close_mutex_;
     std::thread thread_;
 
-    // The I/O thread's.
+    // The I/O thread's: io_mutex_ is its own but for the time it waits for something to happen on a connection that
+    // stands. Whoever gets it then may do the I/O thread's work on what follows (write_here()).
+    std::mutex io_mutex_;
+    bool here_ = false;    // in write_here()
+    bool inside_ = false;  // the I/O thread has io_mutex_; only that thread asks
     asio::io_context io_{1};
     std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
     asio::ip::tcp::socket socket_{io_};

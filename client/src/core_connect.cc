@@ -406,6 +406,7 @@ asio::awaitable<base::Error> Core::read_loop() {
         }
         const auto space = asio::buffer(in_.data() + in_end_, in_.size() - in_end_);
         auto [error, read] = co_await socket_.async_read_some(space, kTuple);
+        enter();
         if (error) {
             co_return unavailable(error == asio::error::eof ? std::string("the broker closed the connection")
                                                             : "reading: " + error.message());

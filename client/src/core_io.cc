@@ -220,6 +220,7 @@ void Core::request(v1::Frame frame, SteadyTime deadline, bool bound, Answer done
 void Core::put_request(std::uint64_t id, Request& request) {
     if (request.frame.ByteSizeLong() > welcome_.limits().max_frame_bytes()) {
         asio::post(io_, [this, id] {
+            enter();
             on_answer(id, base::Error(base::ErrorCode::kTooLarge, "the request is larger than the broker's frames"));
         });
         return;
@@ -329,6 +330,7 @@ void Core::pump() {
     writing_ = true;
     awake_.store(true);
     asio::async_write(socket_, buffers, [this](boost::system::error_code error, std::size_t) {
+        enter();
         writing_ = false;
         control_writing_.clear();
         batches_writing_.clear();
@@ -346,7 +348,7 @@ void Core::gather(std::vector<asio::const_buffer>& buffers) {
     if (!control_writing_.empty()) buffers.push_back(asio::buffer(control_writing_));
     if (leaving_) return;  // new messages wait for the next connection
     const Producer::Limits limits{welcome_.limits().max_frame_bytes(), welcome_.limits().max_message_bytes(),
-                                  welcome_.limits().max_messages_per_frame()};
+                                  welcome_.limits().max_messages_per_frame(), !here_};
     const SteadyTime now = std::chrono::steady_clock::now();
     SteadyTime look_again = SteadyTime::max();
     std::size_t bytes = 0;
@@ -433,7 +435,9 @@ void Core::arm(SteadyTime when) {
     armed_ = when;
     timer_.expires_at(when);
     timer_.async_wait([this](boost::system::error_code error) {
-        if (!error) tick();
+        if (error) return;
+        enter();
+        tick();
     });
 }
 

@@ -348,6 +348,11 @@ std::shared_ptr<Batch> Producer::take(const Limits& limits, std::uint64_t& next_
         const bool too_large = batch->records.size() + kHeadBytes > limits.max_frame_bytes ||
                                batch->waiters.size() > limits.max_messages_per_frame ||
                                batch->largest > limits.max_message_bytes;
+        if (too_large && !limits.may_fail) {
+            const std::lock_guard lock(mutex_);
+            unsent_.push_front(std::move(batch));
+            return nullptr;
+        }
         if (too_large && batch->waiters.size() > 1) {
             auto parts = split(*batch, limits);
             const std::lock_guard lock(mutex_);
@@ -399,6 +404,7 @@ bool Producer::on_confirm(std::uint64_t request_id, std::string_view confirm, st
     if (found == inflight_.end()) return false;
     const std::shared_ptr<Batch> batch = std::move(found->second);
     inflight_.erase(found);
+    answered_at_ = std::chrono::steady_clock::now();
     const ConfirmView view = read_confirm(confirm);
     if (!adds_up(view, batch->waiters.size())) {
         fail_batch(*batch, base::Error(base::ErrorCode::kProtocol, "the broker's confirm does not add up"),

@@ -63,6 +63,7 @@ public:
         std::size_t max_frame_bytes;
         std::size_t max_message_bytes;
         std::size_t max_messages_per_frame;
+        bool may_fail;  // batches that are too large, on this thread; else they stay
     };
 
     explicit Producer(const Config& config) : config_(config) {}
@@ -94,6 +95,9 @@ public:
     // Fails everything: `unsent` for what never reached a broker, `sent` for the rest.
     void fail_all(const base::Error& unsent, const base::Error& sent);
     [[nodiscard]] bool waits_for_answers() const;  // of the present connection
+    // Nothing is in flight, and for so long that the next message most likely comes alone: a busy producer that has
+    // just got its answers does better to gather a batch.
+    [[nodiscard]] bool quiet(SteadyTime now) const { return inflight_.empty() && now - answered_at_ >= kQuiet; }
     [[nodiscard]] bool fenced() const { return fenced_; }
 
 private:
@@ -130,6 +134,9 @@ private:
     std::optional<base::Error> refused_;
 
     // The I/O thread's.
+    static constexpr std::chrono::microseconds kQuiet{400};
+
+    SteadyTime answered_at_{};                                  // the last batch
     std::map<std::uint64_t, std::shared_ptr<Batch>> inflight_;  // by request id, which is the order of numbers
     std::optional<std::uint64_t> resend_at_;  // request id from which on batches wait to be sent again
     std::uint64_t next_seq_ = 1;

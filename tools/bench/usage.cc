@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <chrono>
 #include <cstdlib>
@@ -123,6 +124,19 @@ void add_costs(ctl::Json& out, const Usage& begin, const Usage& end, std::uint64
     }
     if (end.flushes > 0) out["disk_flushes_per_s"] = static_cast<double>(end.flushes - begin.flushes) / wall;
     out["steal_pct"] = ticks > 0 ? 100.0 * static_cast<double>(end.stolen_ticks - begin.stolen_ticks) / ticks : 0.0;
+}
+
+void add_percentiles(ctl::Json& out, const std::string& name, std::vector<std::uint32_t>& micros) {
+    if (micros.empty()) return;
+    std::sort(micros.begin(), micros.end());
+    const auto at = [&](double share) {
+        const auto index = static_cast<std::size_t>(share * static_cast<double>(micros.size()));
+        return micros[std::min(micros.size() - 1, index)];
+    };
+    out[name + "_p50_us"] = at(0.50);
+    out[name + "_p99_us"] = at(0.99);
+    out[name + "_p999_us"] = at(0.999);
+    out[name + "_max_us"] = micros.back();
 }
 
 }  // namespace rockdove::bench

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "tools/ctl/text/view.h"
 
@@ -24,5 +25,8 @@ struct Usage {
 
 // Adds messages, seconds, rate and all costs of `count` messages between two readings.
 void add_costs(ctl::Json& out, const Usage& begin, const Usage& end, std::uint64_t count);
+
+// NAME_p50_us, _p99_us, _p999_us and _max_us, if there are any. Sorts `micros`.
+void add_percentiles(ctl::Json& out, const std::string& name, std::vector<std::uint32_t>& micros);
 
 }  // namespace rockdove::bench

@@ -13,19 +13,6 @@ namespace {
 
 using ctl::Json;
 
-void add_percentiles(Json& out, const std::string& name, std::vector<std::uint32_t>& micros) {
-    if (micros.empty()) return;
-    std::sort(micros.begin(), micros.end());
-    const auto at = [&](double share) {
-        const auto index = static_cast<std::size_t>(share * static_cast<double>(micros.size()));
-        return micros[std::min(micros.size() - 1, index)];
-    };
-    out[name + "_p50_us"] = at(0.50);
-    out[name + "_p99_us"] = at(0.99);
-    out[name + "_p999_us"] = at(0.999);
-    out[name + "_max_us"] = micros.back();
-}
-
 // Waits, and looks now and then whether somebody has failed.
 void pass(double seconds, const Phase& phase) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);

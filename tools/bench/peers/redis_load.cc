@@ -1,8 +1,7 @@
 // W1 and W2 against Redis Streams, by the same rules as `rockdove bench`: the same bodies, windows, warm-up and result
 // line. A queue is a stream with one consumer group; what is acknowledged is also deleted, in the same write.
 //
-//   redis_load W1|W2 --port N [--mode strict|relaxed] [--size 100] [--producers 1] [--window 1000] [--seconds 10]
-//              [--pid PID] [--disk NAME]
+//   redis_load W1|W2 --port N ...   options: load.h
 //
 // One thread and one blocking connection for each producer and for the consumer. One write for all there is to say, and
 // one read for all there is.
@@ -11,27 +10,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <cstring>
 #include <deque>
-#include <functional>
 #include <initializer_list>
 #include <stdexcept>
-#include <thread>
 
-#include "tools/bench/roles.h"
-#include "tools/bench/usage.h"
+#include "tools/bench/peers/load.h"
 
 namespace rockdove::bench {
 namespace {
 
 constexpr char kStream[] = "bench";
 constexpr std::size_t kReadBytes = std::size_t{1} << 18;
-constexpr std::size_t kMostLatencies = 8'000'000;
 
 // A connection to Redis that speaks RESP.
 class Connection {
@@ -117,24 +109,12 @@ private:
     std::size_t at_ = 0;
 };
 
-struct Settings {
-    std::string workload;
-    std::string mode = "strict";
-    std::string disk;
-    std::uint16_t port = 0;
-    std::size_t size = 100, producers = 1, window = 1000;
-    double seconds = 10;
-    int pid = 0;
-};
-
 // Keeps the window full until phase.stop, then waits for what is open. One thread; count and latencies as Producer.
-class RedisProducer {
+class RedisProducer final : public Role {
 public:
     RedisProducer(const Settings& settings, std::uint64_t seed, Phase& phase)
-        : settings_(settings), phase_(phase), bodies_(settings.size, seed), connection_(settings.port) {
-        latency_us.reserve(kMostLatencies);
-    }
-    void run() {
+        : settings_(settings), phase_(phase), bodies_(settings.size, seed), connection_(settings.port) {}
+    void run() override {
         std::deque<std::int64_t> open;  // when each was sent
         while (!phase_.stop || !open.empty()) {
             if (!phase_.stop && open.size() < settings_.window) {
@@ -151,16 +131,11 @@ public:
                 ++answers;
                 const std::int64_t sent = open.front();
                 open.pop_front();
-                if (phase_.measure && latency_us.size() < kMostLatencies) {
-                    latency_us.push_back(static_cast<std::uint32_t>((now_ns() - sent) / 1000));
-                }
+                note_latency(phase_, sent);
             } while (!open.empty() && connection_.has_line());
-            confirmed.fetch_add(answers, std::memory_order_relaxed);
+            done.fetch_add(answers, std::memory_order_relaxed);
         }
     }
-
-    std::atomic<std::uint64_t> confirmed{0};
-    std::vector<std::uint32_t> latency_us;  // run()'s until it has ended
 
 private:
     const Settings& settings_;
@@ -169,7 +144,7 @@ private:
     Connection connection_;
 };
 
-class RedisConsumer {
+class RedisConsumer final : public Role {
 public:
     RedisConsumer(const Settings& settings, Phase& phase)
         : phase_(phase), count_(std::to_string(settings.window)), connection_(settings.port) {
@@ -177,7 +152,7 @@ public:
         connection_.flush();
         (void)connection_.line();
     }
-    void run() {
+    void run() override {
         std::vector<std::string> ids;
         while (!phase_.stop) {
             read_more();
@@ -185,14 +160,12 @@ public:
             if (!ids.empty()) {
                 const std::int64_t acked = connection_.number(':');
                 (void)connection_.number(':');  // XDEL
-                consumed.fetch_add(static_cast<std::uint64_t>(acked), std::memory_order_relaxed);
+                done.fetch_add(static_cast<std::uint64_t>(acked), std::memory_order_relaxed);
             }
             take(ids);
             if (!ids.empty()) acknowledge(ids);  // leaves with the next read
         }
     }
-
-    std::atomic<std::uint64_t> consumed{0};
 
 private:
     void read_more() {
@@ -226,94 +199,19 @@ private:
     Connection connection_;
 };
 
-void add_percentiles(ctl::Json& out, std::vector<std::uint32_t>& micros) {
-    if (micros.empty()) return;
-    std::sort(micros.begin(), micros.end());
-    out["confirm_p50_us"] = micros[micros.size() / 2];
-    out["confirm_p99_us"] = micros[micros.size() * 99 / 100];
-}
-
-ctl::Json measure(const Settings& settings) {
-    Phase phase;
-    std::atomic<bool> failed{false};
-    std::string failure;
-    std::mutex mutex;
-    const auto guarded = [&](const std::function<void()>& work) {
-        try {
-            work();
-        } catch (const std::exception& error) {
-            const std::lock_guard lock(mutex);
-            failure = error.what();
-            failed = true;
-            phase.stop = true;
-        }
-    };
-    std::optional<RedisConsumer> consumer;
-    if (settings.workload == "W2") consumer.emplace(settings, phase);
-    std::deque<RedisProducer> producers;
-    for (std::size_t i = 0; i < settings.producers; ++i) producers.emplace_back(settings, i + 1, phase);
-    std::vector<std::thread> threads;
-    if (consumer) threads.emplace_back([&] { guarded([&] { consumer->run(); }); });
-    for (RedisProducer& producer : producers) threads.emplace_back([&] { guarded([&] { producer.run(); }); });
-
-    const auto counted = [&] {
-        if (consumer) return consumer->consumed.load();
-        std::uint64_t sum = 0;
-        for (const RedisProducer& producer : producers) sum += producer.confirmed;
-        return sum;
-    };
-    const auto pass = [&](double seconds) {
-        const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-        while (!failed && std::chrono::steady_clock::now() < end) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(20));
-        }
-    };
-    pass(1);
-    const std::uint64_t before = counted();
-    const Usage begin = Usage::read(settings.pid, settings.disk);
-    phase.measure = true;
-    pass(settings.seconds);
-    phase.measure = false;
-    const std::uint64_t count = counted() - before;
-    const Usage end = Usage::read(settings.pid, settings.disk);
-    phase.stop = true;
-    for (std::thread& thread : threads) thread.join();
-    if (failed) throw std::runtime_error(failure);
-
-    ctl::Json out = ctl::Json{{"peer", "redis"}, {"mode", settings.mode}, {"workload", settings.workload}};
-    out["size"] = settings.size;
-    if (settings.workload == "W1") out["producers"] = settings.producers;
-    if (settings.workload == "W2") out["ack"] = "multi";
-    add_costs(out, begin, end, count);
-    std::vector<std::uint32_t> latency;
-    for (RedisProducer& producer : producers) {
-        latency.insert(latency.end(), producer.latency_us.begin(), producer.latency_us.end());
-    }
-    add_percentiles(out, latency);
-    return out;
-}
-
 }  // namespace
 }  // namespace rockdove::bench
 
 int main(int argc, char** argv) {
-    rockdove::bench::Settings settings;
-    CLI::App app("W1 and W2 against Redis Streams");
-    app.add_option("workload", settings.workload)->required()->check(CLI::IsMember({"W1", "W2"}));
-    app.add_option("--port", settings.port)->required();
-    app.add_option("--mode", settings.mode, "how the server was started; only written into the result");
-    app.add_option("--size", settings.size)->check(CLI::Range(1, 1 << 20));
-    app.add_option("--producers", settings.producers)->check(CLI::Range(1, 64));
-    app.add_option("--window", settings.window)->check(CLI::Range(1, 100'000));
-    app.add_option("--seconds", settings.seconds)->check(CLI::Range(0.1, 3600.0));
-    app.add_option("--pid", settings.pid);
-    app.add_option("--disk", settings.disk);
-    CLI11_PARSE(app, argc, argv);
-    try {
-        std::printf("%s\n", rockdove::bench::measure(settings).dump().c_str());
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "redis_load: %s\n", error.what());
-        return 1;
-    }
-    return 0;
+    using namespace rockdove::bench;
+    Peer redis;
+    redis.name = "redis";
+    redis.ack = "multi";
+    redis.producer = [](const Settings& settings, std::uint64_t seed, Phase& phase) {
+        return std::make_unique<RedisProducer>(settings, seed, phase);
+    };
+    redis.consumer = [](const Settings& settings, Phase& phase) {
+        return std::make_unique<RedisConsumer>(settings, phase);
+    };
+    return load_main(argc, argv, redis);
 }

@@ -21,6 +21,7 @@ inline constexpr std::size_t kMaxHeaderName = 128;
 inline constexpr std::size_t kMaxPropertyBytes = 1024;  // subject, content type, correlation id, ...
 inline constexpr std::uint32_t kMaxCredit = 65'535;
 inline constexpr std::uint32_t kMaxPage = 1'000;
+inline constexpr std::int64_t kMaxTimeMs = 253'402'300'799'999;  // the end of the year 9999; also the longest delay
 inline constexpr std::size_t kMaxReasonBytes = 1024;
 
 }  // namespace rockdove::protocol

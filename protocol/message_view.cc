@@ -20,10 +20,10 @@ enum : std::uint32_t {
     kKey = 10,
     kDedupId = 11,
     kDelay = 12,
+    kNotBefore = 13,
     kMaxAttempts = 17,
 };
 
-constexpr std::uint64_t kDefaultPriority = 4;
 constexpr char kRecordTag = 0x7A;  // Publish.messages: field 15, length-delimited
 
 Error invalid(std::string text) { return {ErrorCode::kInvalid, std::move(text)}; }
@@ -97,7 +97,7 @@ Error unsupported(std::uint32_t number) {
 
 }  // namespace
 
-Result<void> check_message(std::string_view encoded) {
+Result<void> check_message(std::string_view encoded, MessageTraits& traits) {
     FieldReader in(encoded);
     std::uint32_t headers = 0;
     std::size_t header_bytes = 0;
@@ -121,7 +121,23 @@ Result<void> check_message(std::string_view encoded) {
                 if (field.value > 9) {
                     return invalid("priority " + std::to_string(field.value) + " is out of range: 0 to 9");
                 }
-                if (field.value != kDefaultPriority) return unsupported(field.number);
+                traits.priority = static_cast<std::uint8_t>(field.value);
+                break;
+            case kDelay:
+                if (field.type != WireType::kVarint) break;
+                if (field.value > static_cast<std::uint64_t>(kMaxTimeMs)) {
+                    return invalid("delay_ms " + std::to_string(field.value) + " is out of range: 0 to " +
+                                   std::to_string(kMaxTimeMs));
+                }
+                traits.delay_ms = static_cast<std::int64_t>(field.value);
+                break;
+            case kNotBefore:
+                if (field.type != WireType::kVarint) break;
+                if (field.value > static_cast<std::uint64_t>(kMaxTimeMs)) {
+                    return invalid("not_before_ms " + std::to_string(static_cast<std::int64_t>(field.value)) +
+                                   " is out of range: 0 to " + std::to_string(kMaxTimeMs));
+                }
+                traits.not_before_ms = static_cast<std::int64_t>(field.value);
                 break;
             default:
                 if (field.number >= kContentType && field.number <= kTracestate) {
@@ -140,6 +156,9 @@ Result<void> check_message(std::string_view encoded) {
         }
     }
     if (!in.ok()) return Error(ErrorCode::kProtocol, "a message that is not a protobuf message");
+    if (traits.delay_ms != 0 && traits.not_before_ms != 0) {
+        return invalid("delay_ms and not_before_ms exclude each other; give one of them");
+    }
     return {};
 }
 
@@ -151,6 +170,7 @@ Result<void> read_publish(std::string_view body, std::size_t max_message, Publis
     out.records = {};
     out.gathered.clear();
     out.ends.clear();
+    out.traits.clear();
 
     const auto at_index = [&out](const Error& error) {
         return Error(error.code, "message " + std::to_string(out.ends.size()) + " of this publish: " + error.text);
@@ -177,7 +197,12 @@ Result<void> read_publish(std::string_view body, std::size_t max_message, Publis
             if (out.ends.size() == kMaxMessagesPerFrame) {
                 return invalid("more than " + std::to_string(kMaxMessagesPerFrame) + " messages in one publish");
             }
-            if (Result<void> ok = check_message(message); !ok) return at_index(ok.error());
+            MessageTraits traits;
+            if (Result<void> ok = check_message(message, traits); !ok) return at_index(ok.error());
+            if (!out.traits.empty() || !traits.plain()) {
+                out.traits.resize(out.ends.size());
+                out.traits.push_back(traits);
+            }
             if (run_start != nullptr && run_end != start) {  // fields in between: copy the records together
                 if (out.gathered.empty()) out.gathered.assign(run_start, static_cast<std::size_t>(run_end - run_start));
             }

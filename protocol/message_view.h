@@ -6,14 +6,18 @@
 #include <string_view>
 #include <vector>
 
+#include "protocol/base/message_traits.h"
 #include "protocol/base/result.h"
 
 namespace rockdove::protocol {
 
-// Checks one encoded Message. Errors: kProtocol (not a message), kInvalid (a limit of protocol/limits.h, priority above
+using base::kDefaultPriority;
+using base::MessageTraits;
+
+// Checks one encoded Message, and fills `traits` (which starts as the default). Errors: kProtocol (not a message), kInvalid (a limit of protocol/limits.h, priority above
 // 9, control characters in a header's name, text that is not UTF-8), kUnsupported (a property this broker does not act
 // on yet).
-Result<void> check_message(std::string_view encoded);
+Result<void> check_message(std::string_view encoded, MessageTraits& traits);
 
 // The messages of a Publish, still encoded.
 struct PublishView {
@@ -25,7 +29,8 @@ struct PublishView {
     // client), else into `gathered`.
     std::string_view records;
     std::string gathered;
-    std::vector<std::uint32_t> ends;  // end of each message within `records`
+    std::vector<std::uint32_t> ends;    // end of each message within `records`
+    std::vector<MessageTraits> traits;  // of each message; empty if all are plain
 };
 
 // Fills `out` (reused between calls). `max_message` bounds each message's encoded size. Errors: kProtocol, kInvalid,

@@ -21,10 +21,10 @@ std::string queue_prefix(NamespaceId ns, Tag tag, QueueId queue) {
     return key;
 }
 
-std::string lane_key(NamespaceId ns, Tag tag, QueueId queue, Sequence first) {
+std::string lane_key(NamespaceId ns, Tag tag, QueueId queue, Sequence first, LaneId lane) {
     std::string key = queue_prefix(ns, tag, queue);
     ByteWriter out(key);
-    out.u8(kDefaultPriority);
+    out.u8(lane);
     out.big64(first.value);
     return key;
 }
@@ -49,14 +49,16 @@ std::string queue_key(NamespaceId ns, QueueId queue) { return queue_prefix(ns, T
 
 std::string head_key(NamespaceId ns, QueueId queue) { return queue_prefix(ns, Tag::kHead, queue); }
 
-std::string block_key(NamespaceId ns, QueueId queue, Sequence first) { return lane_key(ns, Tag::kBlock, queue, first); }
-
-std::string block_index_key(NamespaceId ns, QueueId queue, Sequence first) {
-    return lane_key(ns, Tag::kBlockIndex, queue, first);
+std::string block_key(NamespaceId ns, QueueId queue, Sequence first, LaneId lane) {
+    return lane_key(ns, Tag::kBlock, queue, first, lane);
 }
 
-std::string block_state_key(NamespaceId ns, QueueId queue, Sequence first) {
-    return lane_key(ns, Tag::kBlockState, queue, first);
+std::string block_index_key(NamespaceId ns, QueueId queue, Sequence first, LaneId lane) {
+    return lane_key(ns, Tag::kBlockIndex, queue, first, lane);
+}
+
+std::string block_state_key(NamespaceId ns, QueueId queue, Sequence first, LaneId lane) {
+    return lane_key(ns, Tag::kBlockState, queue, first, lane);
 }
 
 std::string returned_key(NamespaceId ns, QueueId queue, Sequence sequence) {
@@ -105,8 +107,9 @@ Result<KeyView> parse_key(std::string_view key) {
         case Tag::kBlockIndex:
         case Tag::kBlockState:
             view.queue = QueueId(in.big32());
-            view.priority = in.u8();
+            view.lane = in.u8();
             view.sequence = Sequence(in.big64());
+            if (view.lane > kMaxLane) return bad();
             break;
         case Tag::kReturned:
         case Tag::kDead:

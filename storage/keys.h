@@ -27,16 +27,21 @@ enum class Tag : char {
 // Control records (meta, namespaces, placement) live here; users' namespaces start at 1.
 inline constexpr NamespaceId kSystemNamespace{0};
 
-// A lane is the sequence of one queue and one priority; so far every message has the default priority.
-inline constexpr std::uint8_t kDefaultPriority = 4;
+// A lane holds the blocks of one queue and one priority. What was sent with a delay has lanes of its own: its place in
+// the order is known, its turn comes later.
+using LaneId = std::uint8_t;
+inline constexpr LaneId kPriorities = 10;
+inline constexpr LaneId kDefaultLane = 4;          // of the default priority, sent without a delay
+inline constexpr LaneId kScheduled = kPriorities;  // added to the priority
+inline constexpr LaneId kMaxLane = 19;
 
 struct KeyView {
     NamespaceId ns;
     Tag tag = Tag::kMeta;
-    QueueId queue;              // all but those without a queue: kMeta, kNamespace, kPlacement, kProducer, kShardCount
-    std::uint8_t priority = 0;  // kBlock, kBlockIndex, kBlockState
-    Sequence sequence;          // kBlock, kBlockIndex, kBlockState (first of the block); kReturned, kDead
-    std::string_view name;      // kNamespace, kPlacement, kProducer
+    QueueId queue;          // all but those without a queue: kMeta, kNamespace, kPlacement, kProducer, kShardCount
+    LaneId lane = 0;        // kBlock, kBlockIndex, kBlockState
+    Sequence sequence;      // kBlock, kBlockIndex, kBlockState (first of the block); kReturned, kDead
+    std::string_view name;  // kNamespace, kPlacement, kProducer
 };
 
 std::string meta_key();
@@ -45,9 +50,9 @@ std::string placement_key(std::string_view name);
 std::string shard_count_key();
 std::string queue_key(NamespaceId ns, QueueId queue);
 std::string head_key(NamespaceId ns, QueueId queue);
-std::string block_key(NamespaceId ns, QueueId queue, Sequence first);
-std::string block_index_key(NamespaceId ns, QueueId queue, Sequence first);
-std::string block_state_key(NamespaceId ns, QueueId queue, Sequence first);
+std::string block_key(NamespaceId ns, QueueId queue, Sequence first, LaneId lane = kDefaultLane);
+std::string block_index_key(NamespaceId ns, QueueId queue, Sequence first, LaneId lane = kDefaultLane);
+std::string block_state_key(NamespaceId ns, QueueId queue, Sequence first, LaneId lane = kDefaultLane);
 std::string returned_key(NamespaceId ns, QueueId queue, Sequence sequence);
 std::string dead_key(NamespaceId ns, QueueId queue, Sequence sequence);
 std::string producer_key(NamespaceId ns, std::string_view producer_id);

@@ -15,6 +15,24 @@ std::uint32_t narrow(std::uint64_t value, bool& ok) {
     return static_cast<std::uint32_t>(value);
 }
 
+// Parts at the end of a record that most do without. If any is there, a varint says which.
+constexpr std::uint64_t kHasOffsets = 1;  // block index
+constexpr std::uint64_t kHasDue = 2;
+constexpr std::uint64_t kHasLane = 1;  // returned message
+constexpr std::uint64_t kHasPlace = 2;
+
+std::uint64_t get_parts(ByteReader& in, std::uint64_t known, bool& ok) {
+    if (in.at_end()) return 0;
+    const std::uint64_t parts = in.varint();
+    if (parts == 0 || parts > known) ok = false;
+    return parts;
+}
+
+// Of damaged bytes; any sum will do.
+std::int64_t add_wrapping(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+
 DeathReason to_reason(std::uint64_t value, bool& ok) {
     if (value > static_cast<std::uint64_t>(DeathReason::kRejected)) ok = false;
     return static_cast<DeathReason>(value);
@@ -150,6 +168,15 @@ std::string BlockIndexRecord::encode() const {
     writer.varint(count);
     writer.varint(bytes);
     writer.varint(static_cast<std::uint64_t>(commit_time_ms));
+    const std::uint64_t parts = (offsets.empty() ? 0 : kHasOffsets) | (due_ms.empty() ? 0 : kHasDue);
+    if (parts == 0) return out;
+    writer.varint(parts);
+    for (std::size_t i = 1; i < offsets.size(); ++i) writer.varint(offsets[i] - offsets[i - 1] - 1);
+    std::int64_t time = commit_time_ms;
+    for (const std::int64_t due : due_ms) {
+        writer.signed_varint(due - time);
+        time = due;
+    }
     return out;
 }
 
@@ -160,6 +187,24 @@ Result<BlockIndexRecord> BlockIndexRecord::decode(std::string_view bytes) {
     record.count = narrow(in.varint(), ok);
     record.bytes = narrow(in.varint(), ok);
     record.commit_time_ms = static_cast<std::int64_t>(in.varint());
+    const std::uint64_t parts = get_parts(in, kHasOffsets | kHasDue, ok);
+    if (parts != 0 && !plausible(record.count - 1, in)) return bad("block index");
+    if ((parts & kHasOffsets) != 0) {
+        std::uint64_t offset = 0;
+        record.offsets.reserve(record.count);
+        record.offsets.push_back(0);
+        while (record.offsets.size() < record.count && in.ok()) {
+            offset += in.varint() + 1;
+            record.offsets.push_back(narrow(offset, ok));
+        }
+    }
+    if ((parts & kHasDue) != 0) {
+        std::int64_t time = record.commit_time_ms;
+        record.due_ms.reserve(record.count);
+        while (record.due_ms.size() < record.count && in.ok()) {
+            record.due_ms.push_back(time = add_wrapping(time, in.signed_varint()));
+        }
+    }
     if (!ok || !in.ok() || !in.at_end() || record.count == 0) return bad("block index");
     return record;
 }
@@ -270,6 +315,10 @@ std::string ReturnedRecord::encode() const {
     out.varint(static_cast<std::uint64_t>(dying));
     out.string(last_error);
     out.string(last_consumer);
+    const std::uint64_t parts = (lane == kDefaultLane ? 0 : kHasLane) | (place_ms == 0 ? 0 : kHasPlace);
+    if (parts != 0) out.varint(parts);
+    if (lane != kDefaultLane) out.u8(lane);
+    if (place_ms != 0) out.varint(static_cast<std::uint64_t>(place_ms));
     return bytes;
 }
 
@@ -285,7 +334,10 @@ Result<ReturnedRecord> ReturnedRecord::decode(std::string_view bytes) {
     record.dying = to_reason(in.varint(), ok);
     record.last_error = in.string();
     record.last_consumer = in.string();
-    if (!ok || !in.ok() || !in.at_end()) return bad("returned message");
+    const std::uint64_t parts = get_parts(in, kHasLane | kHasPlace, ok);
+    if ((parts & kHasLane) != 0) record.lane = in.u8();
+    if ((parts & kHasPlace) != 0) record.place_ms = static_cast<std::int64_t>(in.varint());
+    if (!ok || !in.ok() || !in.at_end() || record.lane > kMaxLane) return bad("returned message");
     return record;
 }
 

@@ -10,6 +10,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/ids.h"
 #include "protocol/base/queue_settings.h"
+#include "storage/keys.h"
 
 namespace rockdove::storage {
 
@@ -53,6 +54,10 @@ struct BlockIndexRecord {
     std::uint32_t count = 0;
     std::uint32_t bytes = 0;  // of the messages, without the block's header
     std::int64_t commit_time_ms = 0;
+    // Of each message, its sequence less that of the first: ascending from 0. Empty if the sequences are consecutive.
+    std::vector<std::uint32_t> offsets;
+    // Of each message, when it is due: after the commit. Empty but in lanes of scheduled messages.
+    std::vector<std::int64_t> due_ms;
     std::string encode() const;
     static Result<BlockIndexRecord> decode(std::string_view bytes);
 };
@@ -109,6 +114,8 @@ struct ReturnedRecord {
     std::uint32_t losses = 0;
     std::int64_t visible_at_ms = 0;
     DeathReason dying = DeathReason::kNone;  // decided, but its body is still to be moved to the dead letters
+    LaneId lane = kDefaultLane;
+    std::int64_t place_ms = 0;  // of its position (SEMANTICS section 1); 0: when its block was committed
     std::string last_error;
     std::string last_consumer;
     friend bool operator==(const ReturnedRecord&, const ReturnedRecord&) = default;

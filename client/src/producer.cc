@@ -188,7 +188,8 @@ bool Producer::goes_alone(const Message& message, std::size_t encoded_size) {
     if (!Access::has_properties(message)) return false;
     std::string record;
     Access::encode(message, record);
-    return !protocol::check_message(std::string_view(record).substr(record.size() - encoded_size));
+    protocol::MessageTraits traits;
+    return !protocol::check_message(std::string_view(record).substr(record.size() - encoded_size), traits);
 }
 
 bool Producer::send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit) {

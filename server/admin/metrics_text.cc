@@ -86,8 +86,11 @@ Labels labels_of(const ShardSnapshot::QueueRow& row) { return {{"namespace", row
 void queues(TextWriter& out, const ShardSnapshot& shard) {
     using Info = core::QueueInfo;
     out.family("rockdove_queue_messages", Kind::kGauge, "Messages of a queue by state.");
-    const std::pair<const char*, std::uint64_t Info::*> states[] = {
-        {"ready", &Info::ready}, {"started", &Info::started}, {"waiting", &Info::waiting}, {"dead", &Info::dead}};
+    const std::pair<const char*, std::uint64_t Info::*> states[] = {{"ready", &Info::ready},
+                                                                    {"scheduled", &Info::scheduled},
+                                                                    {"started", &Info::started},
+                                                                    {"waiting", &Info::waiting},
+                                                                    {"dead", &Info::dead}};
     for (const auto& row : shard.rows) {
         for (const auto& [state, member] : states) {
             Labels labels = labels_of(row);

@@ -1,5 +1,7 @@
 #include "server/core/block.h"
 
+#include <numeric>
+
 #include "protocol/base/bytes.h"
 #include "protocol/base/check.h"
 
@@ -27,6 +29,19 @@ storage::BlockStateRecord BlockState::to_record() const {
         record.runs.push_back(std::move(out));
     }
     return record;
+}
+
+void Block::grow(Sequence sequence, std::uint32_t added) {
+    if (count == 0) first = sequence;
+    const auto offset = static_cast<std::uint32_t>(sequence.value - first.value);
+    if (!offsets && offset != count) {
+        offsets = std::make_unique<std::vector<std::uint32_t>>(count);
+        std::iota(offsets->begin(), offsets->end(), 0);
+    }
+    if (offsets) {
+        for (std::uint32_t i = 0; i < added; ++i) offsets->push_back(offset + i);
+    }
+    count += added;
 }
 
 std::string_view message_records(const Payload& payload, std::uint32_t first, std::uint32_t end) {

@@ -1,6 +1,7 @@
 // A block of a queue as the core sees it: one small entry, and, once something in it was started or settled, its state.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -46,6 +47,7 @@ struct BlockState {
     [[nodiscard]] storage::BlockStateRecord to_record() const;
 };
 
+// Its messages have consecutive sequences, unless messages of another lane came in between.
 struct Block {
     Sequence first;
     std::uint32_t count = 0;
@@ -56,10 +58,42 @@ struct Block {
     SharedPayload payload;  // null: on disk only
     bool ahead = false;     // its payload counts in the window ahead of the consumers
     bool damaged = false;   // could not be read; not to be read ahead again
+    storage::LaneId lane = storage::kDefaultLane;
     std::unique_ptr<BlockState> state;
+    std::unique_ptr<std::vector<std::uint32_t>> offsets;  // see BlockIndexRecord; null: consecutive
+    std::unique_ptr<std::vector<std::int64_t>> due_ms;    // in a lane of scheduled messages
 
     [[nodiscard]] bool gone() const { return done == count; }
-    [[nodiscard]] std::uint64_t end() const { return first.value + count; }
+    // Behind the last message.
+    [[nodiscard]] std::uint64_t end() const { return first.value + (offsets ? offsets->back() + 1 : count); }
+    [[nodiscard]] Sequence sequence(std::uint32_t index) const {
+        return Sequence(first.value + (offsets ? (*offsets)[index] : index));
+    }
+    // Time of its position.
+    [[nodiscard]] std::int64_t place_ms(std::uint32_t index) const {
+        return due_ms ? (*due_ms)[index] : commit_time_ms;
+    }
+    // Index of the first message at or behind `sequence`; count if there is none.
+    [[nodiscard]] std::uint32_t index_from(Sequence sequence) const {
+        if (sequence <= first) return 0;
+        const std::uint64_t offset = sequence.value - first.value;
+        if (!offsets) return static_cast<std::uint32_t>(std::min<std::uint64_t>(offset, count));
+        return static_cast<std::uint32_t>(std::lower_bound(offsets->begin(), offsets->end(), offset) -
+                                          offsets->begin());
+    }
+    [[nodiscard]] bool contains(Sequence sequence) const {
+        const std::uint32_t index = index_from(sequence);
+        return index < count && this->sequence(index) == sequence;
+    }
+    // Where the stretch of consecutive sequences that begins at `index` ends; at most `end`.
+    [[nodiscard]] std::uint32_t stretch(std::uint32_t index, std::uint32_t end) const {
+        if (!offsets) return end;
+        std::uint32_t at = index + 1;
+        while (at < end && (*offsets)[at] == (*offsets)[at - 1] + 1) ++at;
+        return at;
+    }
+    // `added` more messages, the first of them `sequence`.
+    void grow(Sequence sequence, std::uint32_t added);
     // Bytes of the messages not yet done; by share, so that no body is needed to account for an ack.
     [[nodiscard]] std::uint64_t bytes_left() const { return std::uint64_t{bytes} * (count - done) / count; }
     BlockState& touch() {

@@ -14,7 +14,7 @@ using base::ByteWriter;
 Block& BlockList::push_back(Block block, Lsn committed) {
     if (packed_.empty() && far_.empty()) {
         // What was delivered, or will be from memory, stays near.
-        const bool near = near_.size() < kNearBlocks || near_.back().payload || near_.back().state;
+        const bool near = !packs_ || near_.size() < kNearBlocks || near_.back().payload || near_.back().state;
         if (near) return near_.emplace_back(std::move(block));
     }
     if (far_.size() >= 2 * kPackedBlocks && far_[kPackedBlocks - 1].lsn <= committed) {
@@ -83,9 +83,15 @@ BlockList::Packed BlockList::pack(std::deque<Block>::const_iterator first, std::
     for (; first != end; ++first) {
         RD_CHECK(!first->payload && !first->state && first->done == 0);
         out.varint(first->first.value - at);
-        out.varint(first->count);
+        out.varint(std::uint64_t{first->count} << 1 | (first->offsets ? 1 : 0));
         out.varint(first->bytes);
         out.signed_varint(first->commit_time_ms - time);
+        if (first->offsets) {
+            for (std::uint32_t i = 1; i < first->count; ++i) {
+                out.varint((*first->offsets)[i] - (*first->offsets)[i - 1] - 1);
+            }
+        }
+        packed.lane = first->lane;
         at = first->end();
         time = first->commit_time_ms;
         ++packed.blocks;
@@ -102,9 +108,17 @@ std::vector<Block> BlockList::unpack(const Packed& packed) {
     ByteReader in(packed.bytes);
     for (Block& block : blocks) {
         block.first = Sequence(at + in.varint());
-        block.count = static_cast<std::uint32_t>(in.varint());
+        const std::uint64_t count = in.varint();
+        block.count = static_cast<std::uint32_t>(count >> 1);
         block.bytes = static_cast<std::uint32_t>(in.varint());
         block.commit_time_ms = time + in.signed_varint();
+        block.lane = packed.lane;
+        if ((count & 1) != 0) {
+            block.offsets = std::make_unique<std::vector<std::uint32_t>>(1);
+            while (block.offsets->size() < block.count) {
+                block.offsets->push_back(block.offsets->back() + 1 + static_cast<std::uint32_t>(in.varint()));
+            }
+        }
         at = block.end();
         time = block.commit_time_ms;
     }

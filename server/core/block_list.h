@@ -1,4 +1,4 @@
-// The blocks of a queue in order of sequence. Those around the cursor are at hand; behind them, what nobody has looked
+// The blocks of a lane in order of sequence. Those around the cursor are at hand; behind them, what nobody has looked
 // at yet is packed: a backlog of single messages costs some 6 bytes a block instead of 72 (ARCHITECTURE, "bounded
 // memory however deep the backlog").
 //
@@ -24,6 +24,9 @@ namespace rockdove::core {
 
 class BlockList {
 public:
+    // `packs`: false if any block may be wanted next; then all are near.
+    explicit BlockList(bool packs = true) : packs_(packs) {}
+
     // Its first sequence must not lie below the end of back(). `committed`: see Stage.
     Block& push_back(Block block, Lsn committed);
 
@@ -78,13 +81,17 @@ private:
         std::uint64_t end = 0;
         std::int64_t oldest_ms = 0;
         std::uint32_t blocks = 0;
-        std::string bytes;  // per block: gap before it, count, bytes, commit time less that of the one before
+        storage::LaneId lane = storage::kDefaultLane;
+        // Per block: gap before it, count and whether it has offsets, bytes, commit time less that of the one before,
+        // gaps between its messages if it has offsets.
+        std::string bytes;
     };
 
     static Packed pack(std::deque<Block>::const_iterator first, std::deque<Block>::const_iterator end);
     static std::vector<Block> unpack(const Packed& packed);
     bool bring_near();
 
+    bool packs_;
     std::deque<Block> near_;
     std::size_t gone_ = 0;  // of the near ones
     std::deque<Packed> packed_;

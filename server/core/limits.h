@@ -8,10 +8,14 @@ namespace rockdove::core {
 
 // A commit's messages for one queue are cut into blocks of about this size; a larger message is its own block.
 inline constexpr std::size_t kBlockTargetBytes = 256 * 1024;
+// The same for scheduled messages, of which mostly one at a time is wanted back.
+inline constexpr std::size_t kScheduledBlockBytes = 16 * 1024;
 // Messages of one queue held in memory ahead of its consumers.
 inline constexpr std::size_t kWindowBytes = 4 << 20;
 // The same while nobody consumes.
 inline constexpr std::size_t kIdleWindowBytes = 512 * 1024;
+// Room for scheduled messages that a queue keeps when all have become due.
+inline constexpr std::size_t kKeptSchedule = 1'024;
 // Blocks around a queue's cursor that are kept at hand; those further back are packed, so many together.
 inline constexpr std::size_t kNearBlocks = 64;
 inline constexpr std::ptrdiff_t kPackedBlocks = 64;

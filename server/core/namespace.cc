@@ -214,7 +214,7 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
         }
         // Once one did not fit, nor does any after it: their order stays right.
         const Appended appended =
-            full ? Appended() : queue.append(Records{request.records, request.ends, i, count}, now);
+            full ? Appended() : queue.append(Records{request.records, request.ends, i, count, request.traits}, now);
         if (appended.count != 0) {
             if (confirmation.count == 0) {
                 confirmation.first_seq = appended.first;

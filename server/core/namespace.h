@@ -41,6 +41,7 @@ struct PublishRequest {
     std::uint64_t oldest_unconfirmed = 0;
     std::string_view records;  // encoded messages, as in storage/record.h
     std::span<const std::uint32_t> ends;
+    std::span<const base::MessageTraits> traits;  // see PublishView
 };
 
 struct ConsumeRequest {

@@ -13,6 +13,7 @@
 #include "protocol/base/ids.h"
 #include "protocol/base/queue_settings.h"
 #include "protocol/base/result.h"
+#include "storage/keys.h"
 
 namespace rockdove::core {
 
@@ -101,6 +102,7 @@ public:
 struct ReadRequest {
     NamespaceId ns;
     QueueId queue;
+    storage::LaneId lane = storage::kDefaultLane;
     Sequence first;             // of the first block wanted
     Sequence last;              // no block that starts after this
     std::size_t max_bytes = 0;  // stop after the block that reaches it; at least one block is read

@@ -8,7 +8,9 @@
 namespace rockdove::core {
 
 Queue::Queue(Shared& shared, QueueId id, storage::QueueRecord record)
-    : shared_(shared), id_(id), record_(std::move(record)) {}
+    : shared_(shared), id_(id), record_(std::move(record)) {
+    lane(storage::kDefaultLane);
+}
 
 Queue::~Queue() { shared_.window.ahead -= ahead_bytes_; }
 
@@ -28,10 +30,16 @@ QueueInfo Queue::info() const {
     info.started = started_;
     info.waiting = waiting_.size();
     info.dead = dead_.size() + dying_.size();
-    info.ready = messages_ - started_ - info.waiting - dying_.size() - damaged_;
+    info.scheduled = scheduled_;
+    info.ready = messages_ - scheduled_ - started_ - info.waiting - dying_.size() - damaged_;
     info.bytes = bytes_;
     for (const auto& consumer : consumers_) info.consumers += consumer->attached() ? 1 : 0;
-    info.oldest_commit_time_ms = blocks_.oldest_commit_time_ms();
+    for (const auto& lane : lanes_) {
+        const std::int64_t oldest = lane ? lane->blocks.oldest_commit_time_ms() : 0;
+        if (oldest == 0) continue;
+        info.oldest_commit_time_ms =
+            info.oldest_commit_time_ms == 0 ? oldest : std::min(info.oldest_commit_time_ms, oldest);
+    }
     info.next_seq = next_.value;
     info.accepted = accepted_;
     info.delivered = delivered_;
@@ -71,26 +79,49 @@ Error Queue::full_error() const {
     return error;
 }
 
+Lane& Queue::lane(storage::LaneId id) {
+    if (!lanes_[id]) lanes_[id] = std::make_unique<Lane>(id);
+    return *lanes_[id];
+}
+
 Appended Queue::append(const Records& records, TimePoint now) {
     Appended result;
     result.first = next_;
-    if (durable()) {
-        result.commit_time_ms = shared_.stage.commit_time_ms(now);
-    } else {
-        result.commit_time_ms = to_unix_ms(now);
-        if (open_ && blocks_.back().commit_time_ms != result.commit_time_ms) close_open_block();
-    }
+    result.commit_time_ms = durable() ? shared_.stage.commit_time_ms(now) : to_unix_ms(now);
     const std::uint64_t room = std::min<std::uint64_t>(records.count, room_messages());
     std::uint64_t bytes_room = room_bytes();
     const std::uint32_t stop = records.first + static_cast<std::uint32_t>(room);
     std::uint32_t at = records.first;
     while (at < stop) {
+        const storage::LaneId to = records.lane(at, result.commit_time_ms);
+        std::uint32_t end = records.traits.empty() ? stop : at + 1;
+        while (end < stop && records.lane(end, result.commit_time_ms) == to) ++end;
+        at = append_to(lane(to), records, at, end, Sequence(next_.value + (at - records.first)), result.commit_time_ms,
+                       bytes_room);
+        if (at != end) break;
+    }
+    result.count = at - records.first;
+    if (result.count != 0) {
+        next_.value += result.count;
+        messages_ += result.count;
+        accepted_ += result.count;
+        if (durable()) shared_.stage.set_commit_time(result.commit_time_ms);
+        if (record_.settings.durability == Durability::kSync) shared_.stage.writes().require_sync();
+        touch();
+    }
+    return result;
+}
+
+std::uint32_t Queue::append_to(Lane& lane, const Records& records, std::uint32_t at, std::uint32_t stop, Sequence first,
+                               std::int64_t commit_time_ms, std::uint64_t& room) {
+    if (lane.open && lane.blocks.back().commit_time_ms != commit_time_ms) close_open_block(lane);  // of a memory queue
+    while (at < stop) {
         const std::size_t start = records.start_of(at);
         const std::size_t first_record = records.ends[at] - start;
-        if (message_size(static_cast<std::uint32_t>(first_record)) > bytes_room) break;
-        if (open_ && blocks_.back().payload->bytes.size() + first_record > kBlockTargetBytes) close_open_block();
-        Block& block = open_block(Sequence(next_.value + (at - records.first)), result.commit_time_ms,
-                                  std::min(records.ends[stop - 1] - start, kBlockTargetBytes));
+        if (message_size(static_cast<std::uint32_t>(first_record)) > room) break;
+        const std::size_t target = lane.scheduled() ? kScheduledBlockBytes : kBlockTargetBytes;
+        if (lane.open && lane.blocks.back().payload->bytes.size() + first_record > target) close_open_block(lane);
+        Block& block = open_block(lane, first, commit_time_ms, std::min(records.ends[stop - 1] - start, target));
         Payload& payload = *block.payload;
         const std::size_t offset = payload.bytes.size();
         // As many as fit into the block; at least one, so that a large message is a block of its own.
@@ -100,48 +131,48 @@ Appended Queue::append(const Records& records, TimePoint now) {
             const std::uint32_t size =
                 message_size(records.ends[end] - static_cast<std::uint32_t>(records.start_of(end)));
             const std::size_t grown = offset + (records.ends[end] - start);
-            if (bytes + size > bytes_room || (end != at && grown > kBlockTargetBytes)) break;
+            if (bytes + size > room || (end != at && grown > target)) break;
             payload.ends.push_back(static_cast<std::uint32_t>(grown));
             bytes += size;
             ++end;
         }
         payload.bytes.append(records.bytes.substr(start, records.ends[end - 1] - start));
-        bytes_room -= bytes;
-        block.count += end - at;
+        room -= bytes;
+        const std::uint32_t grown_from = block.count;
+        block.grow(first, end - at);
+        if (lane.scheduled()) {
+            for (std::uint32_t i = at; i < end; ++i) block.due_ms->push_back(records.traits[i].due_ms(commit_time_ms));
+            schedule(block, grown_from);
+        }
         block.bytes += static_cast<std::uint32_t>(bytes);
         bytes_ += bytes;
+        first.value += end - at;
         at = end;
     }
-    result.count = at - records.first;
-    if (result.count != 0) {
-        next_.value += result.count;
-        messages_ += result.count;
-        accepted_ += result.count;
-        if (record_.settings.durability == Durability::kSync) shared_.stage.writes().require_sync();
-        touch();
-    }
-    return result;
+    return at;
 }
 
-Block& Queue::open_block(Sequence first, std::int64_t commit_time_ms, std::size_t bytes) {
-    if (open_) return blocks_.back();
+Block& Queue::open_block(Lane& lane, Sequence first, std::int64_t commit_time_ms, std::size_t bytes) {
+    if (lane.open) return lane.blocks.back();
     Block block;
     block.first = first;
+    block.lane = lane.id;
     block.commit_time_ms = commit_time_ms;
     block.lsn = durable() ? shared_.stage.lsn() : Lsn(0);
     block.payload = std::make_shared<Payload>();
-    block.payload->bytes.reserve(std::max(storage::kBlockHeaderBytes + bytes, last_bytes_));
+    block.payload->bytes.reserve(std::max(storage::kBlockHeaderBytes + bytes, lane.last_bytes));
     block.payload->bytes.resize(storage::kBlockHeaderBytes);
-    open_ = true;
-    return blocks_.push_back(std::move(block), shared_.stage.committed());
+    if (lane.scheduled()) block.due_ms = std::make_unique<std::vector<std::int64_t>>();
+    lane.open = true;
+    return lane.blocks.push_back(std::move(block), shared_.stage.committed());
 }
 
-void Queue::close_open_block() {
-    if (!open_) return;
-    open_ = false;
-    Block& block = blocks_.back();
+void Queue::close_open_block(Lane& lane) {
+    if (!lane.open) return;
+    lane.open = false;
+    Block& block = lane.blocks.back();
     std::string& stored = block.payload->bytes;
-    last_bytes_ = std::min(stored.size(), kBlockTargetBytes);
+    lane.last_bytes = std::min(stored.size(), kBlockTargetBytes);
     if (stored.capacity() / 2 > stored.size()) stored.shrink_to_fit();  // reserved for more than came
     storage::BlockHeader header;
     header.count = block.count;
@@ -150,19 +181,32 @@ void Queue::close_open_block() {
     if (durable()) {
         storage::WriteSet& writes = shared_.stage.writes();
         // The write set shares the payload: aliasing keeps ends and bytes alive together.
-        writes.put(storage::block_key(shared_.ns, id_, block.first),
+        writes.put(storage::block_key(shared_.ns, id_, block.first, lane.id),
                    storage::SharedBytes(block.payload, &block.payload->bytes));
         storage::BlockIndexRecord index;
         index.count = block.count;
         index.bytes = block.bytes;
         index.commit_time_ms = block.commit_time_ms;
-        writes.put(storage::block_index_key(shared_.ns, id_, block.first), index.encode());
+        if (block.offsets) index.offsets = *block.offsets;
+        if (block.due_ms) index.due_ms = *block.due_ms;
+        writes.put(storage::block_index_key(shared_.ns, id_, block.first, lane.id), index.encode());
     }
-    keep_ahead(block);
+    if (lane.scheduled()) {
+        keep_behind(block);
+    } else {
+        keep_ahead(block);
+    }
+}
+
+void Queue::close_open_blocks() {
+    for (const auto& lane : lanes_) {
+        if (lane) close_open_block(*lane);
+    }
 }
 
 bool Queue::visible(const Block& block) const {
-    if (&block == &blocks_.back() && open_) return false;
+    const Lane& lane = lane_of(block);
+    if (lane.open && &block == &lane.blocks.back()) return false;
     return block.lsn <= shared_.stage.committed();
 }
 
@@ -175,9 +219,25 @@ void Queue::after_commit(Effect effect) {
 }
 
 Block* Queue::find_block(Sequence sequence) {
-    const std::size_t index = blocks_.index_of(sequence);
-    if (index == blocks_.size() || blocks_[index].first > sequence || blocks_[index].gone()) return nullptr;
-    return &blocks_[index];
+    for (const auto& lane : lanes_) {
+        if (!lane) continue;
+        const std::size_t index = lane->blocks.index_of(sequence);
+        if (index == lane->blocks.size()) continue;
+        Block& block = lane->blocks[index];
+        if (block.first <= sequence && !block.gone() && block.contains(sequence)) return &block;
+    }
+    return nullptr;
+}
+
+Position Queue::position(const Block& block, std::uint32_t index) const {
+    const auto returned = returned_.find(block.sequence(index));
+    const std::int64_t moved = returned == returned_.end() ? 0 : returned->second.place_ms;
+    return {moved != 0 ? moved : block.place_ms(index), block.sequence(index)};
+}
+
+bool Queue::is_ready(const Block& block, std::uint32_t index) const {
+    const auto& lane = lanes_[block.lane % storage::kPriorities];
+    return lane && lane->ready.contains(position(block, index));
 }
 
 void Queue::mark_dirty(Block& block) {
@@ -185,7 +245,7 @@ void Queue::mark_dirty(Block& block) {
     BlockState& state = block.touch();
     if (state.dirty) return;
     state.dirty = true;
-    dirty_.push_back(block.first);
+    dirty_.emplace_back(block.lane, block.first);
 }
 
 void Queue::account_done(Block& block, std::uint32_t count) {
@@ -197,37 +257,47 @@ void Queue::account_done(Block& block, std::uint32_t count) {
 }
 
 void Queue::seal() {
-    close_open_block();
-    for (const Sequence first : dirty_) {
-        Block& block = blocks_[blocks_.index_of(first)];
+    close_open_blocks();
+    for (const auto& [id, first] : dirty_) {
+        BlockList& blocks = lanes_[id]->blocks;
+        Block& block = blocks[blocks.index_of(first)];
         RD_CHECK(block.first == first);
         if (block.gone()) {
             remove_block(block);
-            continue;
-        }
-        BlockState& state = *block.state;
-        state.dirty = false;
-        if (!durable()) continue;
-        storage::WriteSet& writes = shared_.stage.writes();
-        storage::BlockStateRecord record = state.to_record();
-        if (record.done.empty() && record.runs.empty()) {
-            if (state.stored) writes.remove(storage::block_state_key(shared_.ns, id_, first));
-            state.stored = false;
         } else {
-            writes.put(storage::block_state_key(shared_.ns, id_, first), record.encode());
-            state.stored = true;
+            store_state(block);
         }
     }
     dirty_.clear();
-    blocks_.drop_gone();
+    for (const auto& lane : lanes_) {
+        if (lane) lane->blocks.drop_gone();
+    }
+}
+
+void Queue::store_state(Block& block) {
+    BlockState& state = *block.state;
+    state.dirty = false;
+    if (!durable()) return;
+    storage::WriteSet& writes = shared_.stage.writes();
+    std::string key = storage::block_state_key(shared_.ns, id_, block.first, block.lane);
+    storage::BlockStateRecord record = state.to_record();
+    if (record.done.empty() && record.runs.empty()) {
+        if (state.stored) writes.remove(std::move(key));
+        state.stored = false;
+    } else {
+        writes.put(std::move(key), record.encode());
+        state.stored = true;
+    }
 }
 
 void Queue::remove_block(Block& block) {
     if (durable()) {
         storage::WriteSet& writes = shared_.stage.writes();
-        writes.remove(storage::block_key(shared_.ns, id_, block.first));
-        writes.remove(storage::block_index_key(shared_.ns, id_, block.first));
-        if (block.state->stored) writes.remove(storage::block_state_key(shared_.ns, id_, block.first));
+        writes.remove(storage::block_key(shared_.ns, id_, block.first, block.lane));
+        writes.remove(storage::block_index_key(shared_.ns, id_, block.first, block.lane));
+        if (block.state->stored) {
+            writes.remove(storage::block_state_key(shared_.ns, id_, block.first, block.lane));
+        }
         if (block.end() == next_.value) {  // nothing left to tell the next sequence
             storage::HeadRecord head;
             head.next = next_;
@@ -237,7 +307,7 @@ void Queue::remove_block(Block& block) {
     leave(block);
     block.payload = nullptr;
     block.state = nullptr;
-    blocks_.count_gone();
+    lane_of(block).blocks.count_gone();
 }
 
 }  // namespace rockdove::core

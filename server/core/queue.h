@@ -1,14 +1,16 @@
-// A durable first-in-first-out queue: blocks of waiting messages, runs of started ones, messages that came back, dead
-// letters.
+// A durable queue: lanes of blocks of waiting messages, one for each priority in use, runs of started ones, messages that
+// came back, dead letters.
 //
 // Runs on: the shard's thread. Never blocks; time comes in as `now`; what must be read from the disk is asked of the
 //          BlockReader and goes on when it is there.
 // Owns:    its blocks' entries and its consumers. Borrows `shared`, which outlives it.
 // Memory:  one entry per block, the window ahead of the consumers, what is in flight or came back. Not the backlog.
-// Order:   by sequence (position, as long as nothing is delayed); a message that comes back returns to its place (E-6).
+// Order:   by priority, then by sequence (position, as long as nothing is delayed); a message that comes back returns to
+//          its place (E-3, E-6).
 // Visible: a message is shown to consumers only once the commit that stored it holds.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -21,8 +23,9 @@
 #include <utility>
 #include <vector>
 
-#include "server/core/block_list.h"
+#include "protocol/base/message_traits.h"
 #include "server/core/consumer.h"
+#include "server/core/lane.h"
 #include "server/core/shared.h"
 #include "storage/record.h"
 
@@ -36,14 +39,20 @@ struct QueueInfo {
     QueueSettings settings;
     bool paused = false;
     std::int64_t created_ms = 0;
-    std::uint64_t ready = 0, started = 0, waiting = 0, dead = 0, bytes = 0, consumers = 0;
+    std::uint64_t ready = 0, scheduled = 0, started = 0, waiting = 0, dead = 0, bytes = 0, consumers = 0;
     std::int64_t oldest_commit_time_ms = 0;
     std::uint64_t next_seq = 0;
     std::uint64_t accepted = 0, delivered = 0, acked = 0, retried = 0, died = 0, refused = 0;
     std::uint64_t dead_evicted = 0, damaged = 0;
 };
 
-enum class PeekState : std::uint8_t { kReady = 2, kStarted = 4, kWaiting = 5, kDead = 6 };  // as on the wire
+enum class PeekState : std::uint8_t {
+    kScheduled = 1,
+    kReady = 2,
+    kStarted = 4,
+    kWaiting = 5,
+    kDead = 6
+};  // as on the wire
 
 struct PeekItem {
     Sequence sequence;
@@ -67,7 +76,15 @@ struct Records {
     std::span<const std::uint32_t> ends;  // end of each message within `bytes`
     std::uint32_t first = 0;
     std::uint32_t count = 0;
+    // What they ask for, one for each message of the publish; empty if none asks for anything.
+    std::span<const base::MessageTraits> traits;
 
+    // Of a message that is committed at this time.
+    [[nodiscard]] storage::LaneId lane(std::uint32_t i, std::int64_t commit_time_ms) const {
+        if (traits.empty()) return storage::kDefaultLane;
+        const bool later = traits[i].due_ms(commit_time_ms) > commit_time_ms;
+        return static_cast<storage::LaneId>(traits[i].priority + (later ? storage::kScheduled : 0));
+    }
     [[nodiscard]] std::size_t start_of(std::uint32_t i) const { return i == 0 ? 0 : ends[i - 1]; }
 };
 
@@ -76,6 +93,8 @@ struct Appended {
     std::uint32_t count = 0;  // accepted, from the front; fewer than given: the queue is full
     std::int64_t commit_time_ms = 0;
 };
+
+class HeldParts;
 
 class Queue {
 public:
@@ -134,8 +153,8 @@ public:
 
     // Recovery (queue_recovery.cc), in this order.
     void load_head(Sequence next);
-    void load_block(Sequence first, const storage::BlockIndexRecord& index);
-    Result<void> load_state(Sequence first, const storage::BlockStateRecord& state);
+    void load_block(storage::LaneId lane, Sequence first, const storage::BlockIndexRecord& index);
+    Result<void> load_state(storage::LaneId lane, Sequence first, const storage::BlockStateRecord& state);
     Result<void> load_returned(Sequence sequence, storage::ReturnedRecord record);
     void load_dead(Sequence sequence);
 
@@ -148,34 +167,56 @@ private:
         std::uint32_t end = 0;
     };
 
+    // Lanes (queue.cc).
+    Lane& lane(storage::LaneId id);  // made at its first use
+    Lane& lane_of(const Block& block) { return *lanes_[block.lane]; }
+    [[nodiscard]] const Lane& lane_of(const Block& block) const { return *lanes_[block.lane]; }
+    // Those of the block's priority that are due; the block's own lane may be one of scheduled messages.
+    std::set<Position>& ready_beside(const Block& block) { return lane(block.lane % storage::kPriorities).ready; }
+    [[nodiscard]] bool is_ready(const Block& block, std::uint32_t index) const;
+    [[nodiscard]] Position position(const Block& block, std::uint32_t index) const;
+
     // Blocks (queue.cc).
     Block* find_block(Sequence sequence);  // null if it is gone, or was never near
+    // Messages [at, end) of `records`, the first of which gets `first`; returns the first that did not fit into `room`
+    // bytes, from which it takes what it used.
+    std::uint32_t append_to(Lane& lane, const Records& records, std::uint32_t at, std::uint32_t end, Sequence first,
+                            std::int64_t commit_time_ms, std::uint64_t& room);
     // `bytes`: about to be appended.
-    Block& open_block(Sequence first, std::int64_t commit_time_ms, std::size_t bytes);
-    void close_open_block();
+    Block& open_block(Lane& lane, Sequence first, std::int64_t commit_time_ms, std::size_t bytes);
+    void close_open_block(Lane& lane);
+    void close_open_blocks();
+    void store_state(Block& block);
     void mark_dirty(Block& block);
     void remove_block(Block& block);
     void account_done(Block& block, std::uint32_t count);
     void after_commit(Effect effect);
     [[nodiscard]] bool visible(const Block& block) const;
 
-    std::uint64_t purge_far();
+    std::uint32_t purge_block(Block& block);
+    std::uint64_t purge_far(Lane& lane);
+    [[nodiscard]] PeekItem describe(const Block& block, std::uint32_t index) const;
 
     // Window (queue_dispatch.cc).
     [[nodiscard]] std::size_t window_limit() const;
     void keep_ahead(Block& block);
     void leave(Block& block);
-    void read_ahead();
+    void keep_behind(Block& block);
+    void read_ahead(Lane& lane);
     void read_block(const Block& block);
-    void start_read(Sequence first, Sequence last, std::size_t max_bytes);
+    void start_read(storage::LaneId lane, Sequence first, Sequence last, std::size_t max_bytes);
     void on_read(Sequence wanted, std::vector<ReadBlock> blocks);
     void mark_damaged(Block& block);
 
     // Dispatch (queue_dispatch.cc).
-    Fresh next_fresh();
+    bool dispatch_lane(Lane& lane, TimePoint now);
+    void schedule(const Block& block, std::uint32_t first);
+    void promote_scheduled(TimePoint now);
+    bool promote(Sequence sequence);
+    Fresh next_fresh(Lane& lane);
     void start(Consumer& consumer, Block& block, std::uint32_t first, std::uint32_t end, Run run, TimePoint now);
-    bool dispatch_returned(TimePoint now);
-    bool dispatch_fresh(const Fresh& fresh, TimePoint now);
+    bool dispatch_returned(Lane& lane, TimePoint now);
+    bool dispatch_fresh(Lane& lane, const Fresh& fresh, TimePoint now);
     [[nodiscard]] std::uint32_t fitting(const Consumer& consumer, const Block& block, std::uint32_t first,
                                         std::uint32_t count) const;
     void bury_dying(TimePoint now);
@@ -198,6 +239,9 @@ private:
     void forget_returned(Sequence sequence);
     [[nodiscard]] Millis backoff(std::uint32_t attempts) const;
     template <class Handle>
+    std::uint64_t for_held_in(Block& block, const Consumer& consumer, const LeaseRange& range, HeldParts& held,
+                              Handle&& handle);
+    template <class Handle>
     SettleReply for_held(Consumer& consumer, const std::vector<LeaseRange>& ranges, Handle&& handle);
     template <class Handle>
     void for_runs_of(const Consumer& consumer, Handle&& handle);
@@ -215,18 +259,24 @@ private:
     const QueueId id_;
     storage::QueueRecord record_;
 
-    BlockList blocks_;
-    bool open_ = false;            // blocks_.back() still takes messages
-    std::size_t last_bytes_ = 0;   // of the last block that was closed: the next is likely to be as large
-    std::vector<Sequence> dirty_;  // first sequences of blocks to be written by seal()
+    std::array<std::unique_ptr<Lane>, storage::kMaxLane + 1> lanes_;
+    std::vector<std::pair<storage::LaneId, Sequence>> dirty_;  // blocks to be written by seal(), by first sequence
     Sequence next_{1};
-    Sequence read_up_to_{1};                           // blocks from the cursor to here were in memory or need not be
-    Sequence cursor_{1};                               // everything before it is done, started or returned
     std::set<std::pair<TimePoint, Sequence>> leases_;  // (earliest lease end, block)
 
-    // Messages that came back: waiting until due, or ready.
+    // Scheduled messages, the earliest in front: when due, and which. Some are gone by then. A heap, since a queue may have
+    // millions of them.
+    struct Scheduled {
+        std::int64_t due_ms = 0;
+        Sequence sequence;
+        friend auto operator<=>(const Scheduled&, const Scheduled&) = default;
+    };
+    std::vector<Scheduled> schedule_;
+    std::vector<Sequence> unborn_;  // due before their commit holds
+    std::uint64_t scheduled_ = 0;   // not due yet
+
+    // Messages that came back: waiting until due, or ready (Lane::ready).
     std::map<Sequence, storage::ReturnedRecord> returned_;
-    std::set<Sequence> ready_;
     std::set<std::pair<TimePoint, Sequence>> waiting_;
     std::set<Sequence> dying_;  // decided; their bodies are being read
     std::set<Sequence> dead_;

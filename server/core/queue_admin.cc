@@ -1,5 +1,6 @@
 // What an operator asks of a queue.
 #include <algorithm>
+#include <map>
 
 #include "server/core/queue.h"
 #include "storage/keys.h"
@@ -20,40 +21,52 @@ void Queue::set_paused(bool paused) {
 }
 
 std::uint64_t Queue::purge() {
-    close_open_block();
+    close_open_blocks();
     std::uint64_t removed = 0;
-    for (std::size_t at = 0; at < blocks_.size(); ++at) {
-        Block& block = blocks_[at];
-        if (block.gone()) continue;
-        BlockState& state = block.touch();
-        std::uint32_t gone = 0;
-        for (std::uint32_t i = 0; i < block.count; ++i) {
-            if (state.done.test(i)) continue;
-            const Sequence sequence(block.first.value + i);
-            if (state.held.test(i)) {  // started, or came back
-                const auto it = returned_.find(sequence);
-                if (it == returned_.end() || dying_.contains(sequence)) continue;
-                waiting_.erase({from_unix_ms(it->second.visible_at_ms), sequence});
-                ready_.erase(sequence);
-                forget_returned(sequence);
-                state.held.reset(i);
-            }
-            state.done.set(i);
-            ++gone;
+    for (const auto& lane : lanes_) {
+        if (!lane) continue;
+        for (std::size_t at = 0; at < lane->blocks.size(); ++at) {
+            if (!lane->blocks[at].gone()) removed += purge_block(lane->blocks[at]);
         }
-        if (gone != 0) account_done(block, gone);
-        removed += gone;
+        removed += purge_far(*lane);
     }
-    return removed + purge_far();
+    schedule_.clear();
+    unborn_.clear();
+    return removed;
+}
+
+std::uint32_t Queue::purge_block(Block& block) {
+    BlockState& state = block.touch();
+    std::uint32_t gone = 0;
+    for (std::uint32_t i = 0; i < block.count; ++i) {
+        if (state.done.test(i)) continue;
+        if (state.held.test(i)) {  // started, came back, or was scheduled and is due
+            const Sequence sequence = block.sequence(i);
+            const bool was_ready = ready_beside(block).erase(position(block, i)) != 0;
+            const auto it = returned_.find(sequence);
+            if (it == returned_.end() ? !was_ready : dying_.contains(sequence)) continue;
+            if (it != returned_.end()) {
+                waiting_.erase({from_unix_ms(it->second.visible_at_ms), sequence});
+                forget_returned(sequence);
+            }
+            state.held.reset(i);
+        } else if (lane_of(block).scheduled()) {
+            --scheduled_;
+        }
+        state.done.set(i);
+        ++gone;
+    }
+    if (gone != 0) account_done(block, gone);
+    return gone;
 }
 
 // Nothing of these was started: they go as a range.
-std::uint64_t Queue::purge_far() {
-    const BlockList::Dropped dropped = blocks_.drop_far();
+std::uint64_t Queue::purge_far(Lane& lane) {
+    const BlockList::Dropped dropped = lane.blocks.drop_far();
     if (dropped.messages == 0) return 0;
     storage::WriteSet& writes = shared_.stage.writes();
     const auto remove = [&](auto key) {
-        writes.remove_range(key(shared_.ns, id_, dropped.first), key(shared_.ns, id_, dropped.end));
+        writes.remove_range(key(shared_.ns, id_, dropped.first, lane.id), key(shared_.ns, id_, dropped.end, lane.id));
     };
     remove(storage::block_key);
     remove(storage::block_index_key);
@@ -67,7 +80,9 @@ std::uint64_t Queue::purge_far() {
 }
 
 std::uint64_t Queue::erase_records() {
-    open_ = false;  // nothing of it is to be written any more
+    for (const auto& lane : lanes_) {
+        if (lane) lane->open = false;  // nothing of it is to be written any more
+    }
     dirty_.clear();
     storage::WriteSet& writes = shared_.stage.writes();
     for (const storage::Tag tag : {storage::Tag::kBlock, storage::Tag::kBlockIndex, storage::Tag::kBlockState,
@@ -86,18 +101,36 @@ namespace {
 struct Peek {
     struct Wanted {
         PeekItem item;
+        storage::LaneId lane = storage::kDefaultLane;
         Sequence block;
         std::uint32_t index = 0;
         SharedPayload payload;
     };
     std::vector<Wanted> wanted;
     Sequence next;
+    std::size_t reads = 0;
 
+    void leave_to_next_page(Sequence sequence) {
+        if (next.value == 0 || sequence < next) next = sequence;
+    }
+    void on_read(storage::LaneId lane, const std::vector<ReadBlock>& blocks) {
+        for (const ReadBlock& block : blocks) {
+            for (Wanted& want : wanted) {
+                if (want.lane == lane && want.block == block.first && !want.payload) want.payload = block.payload;
+            }
+        }
+        // What was not read this time is left to the next page.
+        for (const Wanted& want : wanted) {
+            if (want.lane != lane || want.payload || (!blocks.empty() && want.block <= blocks.back().first)) continue;
+            leave_to_next_page(want.item.sequence);
+        }
+    }
     PeekResult finish(std::size_t max_bytes) {
         PeekResult result;
         result.next = next;
         std::size_t bytes = 0;
         for (Wanted& want : wanted) {
+            if (next.value != 0 && want.item.sequence >= next) break;
             if (!want.payload || want.index >= want.payload->ends.size()) continue;  // gone in the meantime, or damaged
             const std::string_view body = message_body(*want.payload, want.index);
             bytes += body.size();
@@ -114,74 +147,86 @@ struct Peek {
 
 }  // namespace
 
+// State of a message that is not done.
+PeekItem Queue::describe(const Block& block, std::uint32_t index) const {
+    PeekItem item;
+    item.sequence = block.sequence(index);
+    item.commit_time_ms = block.commit_time_ms;
+    if (const auto it = returned_.find(item.sequence); it != returned_.end()) {
+        item.attempts = it->second.attempts;
+        item.last_error = it->second.last_error;
+        if (!is_ready(block, index)) {
+            item.state = PeekState::kWaiting;
+            item.visible_at_ms = it->second.visible_at_ms;
+        }
+    } else if (block.state && block.state->held.test(index)) {
+        for (const Run& run : block.state->runs) {
+            if (index < run.first || index >= run.end()) continue;
+            item.state = PeekState::kStarted;
+            item.attempts = run.attempts;
+            item.consumer = run.consumer->name;
+            item.visible_at_ms = to_unix_ms(run.lease_end);
+        }
+    } else if (block.due_ms) {
+        item.state = PeekState::kScheduled;
+        item.visible_at_ms = (*block.due_ms)[index];
+    }
+    return item;
+}
+
 void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, PeekDone done) {
     auto peek = std::make_shared<Peek>();
-    Sequence first_missing;
-    Sequence last_missing;
-    blocks_.each_from(from, [&](const Block& block) {
-        if (block.gone() || !visible(block)) return true;
-        bool used = false;
-        for (std::uint32_t i = 0; i < block.count; ++i) {
-            const Sequence sequence(block.first.value + i);
-            if (sequence < from || (block.state && block.state->done.test(i)) || dying_.contains(sequence)) continue;
-            if (peek->wanted.size() == limit) {
-                peek->next = sequence;
-                break;
+    for (const auto& lane : lanes_) {
+        if (!lane) continue;
+        std::uint32_t found = 0;
+        lane->blocks.each_from(from, [&](const Block& block) {
+            if (block.gone() || !visible(block)) return true;
+            for (std::uint32_t i = block.index_from(from); i < block.count; ++i) {
+                if (block.state && block.state->done.test(i)) continue;
+                if (dying_.contains(block.sequence(i))) continue;
+                Peek::Wanted want;
+                want.lane = lane->id;
+                want.block = block.first;
+                want.index = i;
+                want.payload = block.payload;
+                want.item = describe(block, i);
+                peek->wanted.push_back(std::move(want));
+                if (++found > limit) return false;  // one more than is shown: it begins the next page
             }
-            used = true;
-            Peek::Wanted want;
-            want.block = block.first;
-            want.index = i;
-            want.payload = block.payload;
-            want.item.sequence = sequence;
-            want.item.commit_time_ms = block.commit_time_ms;
-            if (const auto it = returned_.find(sequence); it != returned_.end()) {
-                want.item.attempts = it->second.attempts;
-                want.item.last_error = it->second.last_error;
-                if (!ready_.contains(sequence)) {
-                    want.item.state = PeekState::kWaiting;
-                    want.item.visible_at_ms = it->second.visible_at_ms;
-                }
-            } else if (block.state && block.state->held.test(i)) {
-                want.item.state = PeekState::kStarted;
-                for (const Run& run : block.state->runs) {
-                    if (i < run.first || i >= run.end()) continue;
-                    want.item.attempts = run.attempts;
-                    want.item.consumer = run.consumer->name;
-                    want.item.visible_at_ms = to_unix_ms(run.lease_end);
-                }
-            }
-            peek->wanted.push_back(std::move(want));
-        }
-        if (used && !block.payload) {
-            if (first_missing.value == 0) first_missing = block.first;
-            last_missing = block.first;
-        }
-        return peek->next.value == 0;
-    });
-    if (first_missing.value == 0) {
+            return true;
+        });
+    }
+    std::vector<Peek::Wanted>& wanted = peek->wanted;
+    std::sort(wanted.begin(), wanted.end(),
+              [](const auto& a, const auto& b) { return a.item.sequence < b.item.sequence; });
+    if (wanted.size() > limit) {
+        peek->next = wanted[limit].item.sequence;
+        wanted.resize(limit);
+    }
+    // One read for each lane that lacks bodies.
+    std::map<storage::LaneId, std::pair<Sequence, Sequence>> missing;
+    for (const Peek::Wanted& want : wanted) {
+        if (!want.payload) missing.try_emplace(want.lane, want.block, want.block).first->second.second = want.block;
+    }
+    if (missing.empty()) {
         done(peek->finish(max_bytes));
         return;
     }
-    ReadRequest request;
-    request.ns = shared_.ns;
-    request.queue = id_;
-    request.first = first_missing;
-    request.last = last_missing;
-    request.max_bytes = max_bytes + kBlockTargetBytes;
-    shared_.reader.read(request, [peek, max_bytes, done = std::move(done)](std::vector<ReadBlock> blocks) {
-        for (const ReadBlock& block : blocks) {
-            for (Peek::Wanted& want : peek->wanted) {
-                if (want.block == block.first && !want.payload) want.payload = block.payload;
-            }
-        }
-        // What was not read this time is left to the next page.
-        for (const Peek::Wanted& want : peek->wanted) {
-            if (want.payload || (!blocks.empty() && want.block <= blocks.back().first)) continue;
-            if (peek->next.value == 0 || want.item.sequence < peek->next) peek->next = want.item.sequence;
-        }
-        done(peek->finish(max_bytes));
-    });
+    peek->reads = missing.size();
+    const auto shared_done = std::make_shared<PeekDone>(std::move(done));
+    for (const auto& [lane, blocks] : missing) {
+        ReadRequest request;
+        request.ns = shared_.ns;
+        request.queue = id_;
+        request.lane = lane;
+        request.first = blocks.first;
+        request.last = blocks.second;
+        request.max_bytes = max_bytes + kBlockTargetBytes;
+        shared_.reader.read(request, [peek, max_bytes, shared_done, id = lane](const std::vector<ReadBlock>& read) {
+            peek->on_read(id, read);
+            if (--peek->reads == 0) (*shared_done)(peek->finish(max_bytes));
+        });
+    }
 }
 
 }  // namespace rockdove::core

@@ -32,12 +32,15 @@ Consumer& Queue::attach(std::string_view name, SessionId session, std::uint64_t 
     for_held(consumer, held, [&](Block& block, std::size_t run_index, std::uint32_t first, std::uint32_t end) {
         std::vector<Run>& runs = block.state->runs;
         Run part = carve(runs, run_index, first, end, block.state->done);
-        LeaseRange range;
-        range.first = Sequence(block.first.value + first);
-        range.last = Sequence(block.first.value + end - 1);
-        range.epoch = part.epoch;
-        range.lease = part.lease;
-        still_held->push_back(range);
+        for (std::uint32_t i = first, stop = 0; i < end; i = stop) {
+            stop = block.stretch(i, end);
+            LeaseRange range;
+            range.first = block.sequence(i);
+            range.last = block.sequence(stop - 1);
+            range.epoch = part.epoch;
+            range.lease = part.lease;
+            still_held->push_back(range);
+        }
         kept.emplace_back(block.first, part);
     });
     for_runs_of(consumer, [&](Block& block, const Run& part) { lose(block, part, now); });

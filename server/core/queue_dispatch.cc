@@ -15,13 +15,15 @@ std::size_t Queue::window_limit() const { return attached_ != 0 ? kWindowBytes :
 // what is further back is read when its turn comes.
 void Queue::keep_ahead(Block& block) {
     if (!durable()) return;  // has no other place
+    const Lane& lane = lane_of(block);
     const std::size_t size = block.payload->bytes.size();
-    const Block* before = blocks_.before_back();
-    const bool gap = before != nullptr && !before->payload && !before->gone() && before->end() > cursor_.value;
+    const Block* before = lane.blocks.before_back();
+    const bool next = before == nullptr || before->gone() || before->end() <= lane.cursor.value;
+    const bool gap = !next && !before->payload;
     const std::size_t limit = window_limit();
     if (gap || ahead_bytes_ + size > limit || shared_.window.ahead + size > kShardWindowBytes) {
         // Always keep the very next block for those who wait for it: a queue whose consumers keep up never reads.
-        if (gap || cursor_ < block.first || limit == kIdleWindowBytes) {
+        if (!next || limit == kIdleWindowBytes) {
             block.payload = nullptr;
             return;
         }
@@ -38,7 +40,13 @@ void Queue::leave(Block& block) {
     const std::size_t size = block.payload->bytes.size();
     ahead_bytes_ -= size;
     shared_.window.ahead -= size;
-    if (block.gone()) return;
+    if (!block.gone()) keep_behind(block);
+}
+
+// In memory until younger ones need the room.
+void Queue::keep_behind(Block& block) {
+    if (!durable()) return;  // has no other place
+    const std::size_t size = block.payload->bytes.size();
     WindowBudget& window = shared_.window;
     window.delivered.push_back(WindowBudget::Trailing{shared_.ns, id_, block.first, size});
     window.trailing += size;
@@ -55,12 +63,13 @@ void Queue::drop_payload(Sequence first) {
     if (block != nullptr && block->first == first && !block->ahead && durable()) block->payload = nullptr;
 }
 
-void Queue::start_read(Sequence first, Sequence last, std::size_t max_bytes) {
+void Queue::start_read(storage::LaneId lane, Sequence first, Sequence last, std::size_t max_bytes) {
     if (reading_) return;
     reading_ = true;
     ReadRequest request;
     request.ns = shared_.ns;
     request.queue = id_;
+    request.lane = lane;
     request.first = first;
     request.last = last;
     request.max_bytes = max_bytes;
@@ -69,25 +78,29 @@ void Queue::start_read(Sequence first, Sequence last, std::size_t max_bytes) {
     });
 }
 
-void Queue::read_block(const Block& block) { start_read(block.first, block.first, 1); }
+void Queue::read_block(const Block& block) { start_read(block.lane, block.first, block.first, 1); }
 
-void Queue::read_ahead() {
+void Queue::read_ahead(Lane& lane) {
     if (reading_ || !durable()) return;
-    const std::size_t limit = window_limit();
-    if (ahead_bytes_ > limit / 2) return;
-    std::size_t index = blocks_.index_of(cursor_);
     const auto needs_no_read = [](const Block& block) { return block.payload || block.gone() || block.damaged; };
+    BlockList& blocks = lane.blocks;
+    std::size_t index = blocks.index_of(lane.cursor);
+    const std::size_t limit = window_limit();
+    // What is to be delivered next is read even if other lanes fill the window.
+    const bool next_is_there = !blocks.reach(index) || needs_no_read(blocks[index]);
+    if (ahead_bytes_ > limit / 2 && next_is_there) return;
     // Looked at before: a queue of many small blocks is not walked for each delivery. A payload dropped since then is
     // found when the cursor gets there.
-    if (index < blocks_.size() && needs_no_read(blocks_[index])) index = std::max(index, blocks_.index_of(read_up_to_));
-    while (blocks_.reach(index) && needs_no_read(blocks_[index])) ++index;
-    read_up_to_ = index < blocks_.size() ? blocks_[index].first : next_;
-    if (index == blocks_.size() || !visible(blocks_[index])) return;
+    if (next_is_there) index = std::max(index, blocks.index_of(lane.read_up_to));
+    while (blocks.reach(index) && needs_no_read(blocks[index])) ++index;
+    lane.read_up_to = index < blocks.size() ? blocks[index].first : next_;
+    if (index == blocks.size() || !visible(blocks[index])) return;
     std::size_t last = index;
-    std::size_t bytes = blocks_[index].bytes;
-    const std::size_t room = shared_.window.ahead < kShardWindowBytes ? limit - ahead_bytes_ : 1;
-    while (bytes < room && blocks_.reach(last + 1) && visible(blocks_[last + 1])) bytes += blocks_[++last].bytes;
-    start_read(blocks_[index].first, blocks_[last].first, room);
+    std::size_t bytes = blocks[index].bytes;
+    const bool room_left = shared_.window.ahead < kShardWindowBytes && ahead_bytes_ < limit;
+    const std::size_t room = room_left ? limit - ahead_bytes_ : 1;
+    while (bytes < room && blocks.reach(last + 1) && visible(blocks[last + 1])) bytes += blocks[++last].bytes;
+    start_read(lane.id, blocks[index].first, blocks[last].first, room);
 }
 
 void Queue::on_read(Sequence wanted, std::vector<ReadBlock> blocks) {
@@ -105,11 +118,15 @@ void Queue::on_read(Sequence wanted, std::vector<ReadBlock> blocks) {
             continue;
         }
         block->payload = std::move(read.payload);
+        if (lane_of(*block).scheduled()) {
+            keep_behind(*block);
+            continue;
+        }
         const std::size_t size = block->payload->bytes.size();
         block->ahead = true;
         ahead_bytes_ += size;
         shared_.window.ahead += size;
-        if (block->end() <= cursor_.value) leave(*block);
+        if (block->end() <= lane_of(*block).cursor.value) leave(*block);
     }
     touch();
 }
@@ -120,16 +137,23 @@ void Queue::mark_damaged(Block& block) {
     block.damaged = true;
     std::uint32_t count = 0;
     for (std::uint32_t i = 0; i < block.count; ++i) {
-        const Sequence sequence(block.first.value + i);
+        const Sequence sequence = block.sequence(i);
         if (state.done.test(i)) continue;
         const auto returned = returned_.find(sequence);
+        if (returned == returned_.end() && is_ready(block, i)) {  // was scheduled, and is due
+            ready_beside(block).erase(position(block, i));
+            ++count;
+            continue;
+        }
         // Started, its consumer has the body; or counted before.
         if (state.held.test(i) && returned == returned_.end()) continue;
         if (returned != returned_.end()) {
             waiting_.erase({from_unix_ms(returned->second.visible_at_ms), sequence});
-            ready_.erase(sequence);
+            ready_beside(block).erase(position(block, i));
             dying_.erase(sequence);
             returned_.erase(returned);
+        } else if (lane_of(block).scheduled()) {
+            --scheduled_;
         }
         state.held.set(i);
         ++count;
@@ -143,13 +167,14 @@ void Queue::mark_damaged(Block& block) {
 
 // --- choosing ---------------------------------------------------------------------------------------------------
 
-Queue::Fresh Queue::next_fresh() {
+Queue::Fresh Queue::next_fresh(Lane& lane) {
     Fresh fresh;
-    for (std::size_t index = blocks_.index_of(cursor_); blocks_.reach(index); ++index) {
-        Block& block = blocks_[index];
+    BlockList& blocks = lane.blocks;
+    for (std::size_t index = blocks.index_of(lane.cursor); blocks.reach(index); ++index) {
+        Block& block = blocks[index];
         if (block.gone()) continue;
         if (!visible(block)) break;
-        std::uint32_t first = cursor_ > block.first ? static_cast<std::uint32_t>(cursor_.value - block.first.value) : 0;
+        std::uint32_t first = block.index_from(lane.cursor);
         std::uint32_t end = block.count;
         if (block.state) {
             const BlockState& state = *block.state;
@@ -157,29 +182,38 @@ Queue::Fresh Queue::next_fresh() {
             if (first < block.count) end = std::min(state.done.find(first, true), state.held.find(first, true));
         }
         if (first == block.count) {
-            cursor_ = Sequence(block.end());
+            lane.cursor = Sequence(block.end());
             leave(block);
             continue;
         }
         fresh.block = &block;
         fresh.first = first;
-        fresh.end = end;
+        fresh.end = block.stretch(first, end);
         break;
     }
     return fresh;
 }
 
 void Queue::dispatch(TimePoint now) {
-    if (!durable()) close_open_block();
+    if (!durable()) close_open_blocks();
     bury_dying(now);
     promote_due(now);  // before anything is chosen (E-5)
     if (record_.paused) return;
-    while (!ready_.empty() || cursor_ < next_) {
-        const Fresh fresh = next_fresh();
-        const bool returned_first = !ready_.empty() && (fresh.block == nullptr ||
-                                                        ready_.begin()->value < fresh.block->first.value + fresh.first);
-        if (returned_first ? !dispatch_returned(now) : fresh.block == nullptr || !dispatch_fresh(fresh, now)) break;
+    for (std::size_t priority = storage::kPriorities; priority-- > 0;) {
+        if (lanes_[priority] && !dispatch_lane(*lanes_[priority], now)) break;
     }
+}
+
+// False if what is less urgent has to wait as well (E-3): nobody takes more now, or what is next is still to be read.
+bool Queue::dispatch_lane(Lane& lane, TimePoint now) {
+    while (!lane.ready.empty() || (!lane.blocks.empty() && lane.cursor.value < lane.blocks.back().end())) {
+        const Fresh fresh = next_fresh(lane);
+        const bool returned_first = !lane.ready.empty() && (fresh.block == nullptr ||
+                                                            *lane.ready.begin() < position(*fresh.block, fresh.first));
+        if (!returned_first && fresh.block == nullptr) return true;
+        if (!(returned_first ? dispatch_returned(lane, now) : dispatch_fresh(lane, fresh, now))) return false;
+    }
+    return true;
 }
 
 // Moves those whose bodies are in memory by now, and asks for the next body that is not.
@@ -195,12 +229,12 @@ void Queue::bury_dying(TimePoint now) {
         it = dying_.erase(it);
         const storage::ReturnedRecord record = returned_.at(sequence);
         forget_returned(sequence);
-        bury(*block, static_cast<std::uint32_t>(sequence.value - block->first.value), record, now);
+        bury(*block, block->index_from(sequence), record, now);
     }
 }
 
-bool Queue::dispatch_returned(TimePoint now) {
-    const Sequence sequence = *ready_.begin();
+bool Queue::dispatch_returned(Lane& lane, TimePoint now) {
+    const Sequence sequence = lane.ready.begin()->sequence;
     Block* block = find_block(sequence);
     RD_CHECK(block != nullptr);
     Consumer* consumer = next_consumer();
@@ -210,18 +244,22 @@ bool Queue::dispatch_returned(TimePoint now) {
         return false;
     }
     std::size_t able = able_.size();
-    const auto index = static_cast<std::uint32_t>(sequence.value - block->first.value);
+    const std::uint32_t index = block->index_from(sequence);
     while (fitting(*consumer, *block, index, 1) == 0) {
         if (--able == 0 || (consumer = next_consumer()) == nullptr) return false;
     }
-    const storage::ReturnedRecord& record = returned_.at(sequence);
     Run run;
-    run.lease = record.lease + 1;
-    run.attempts = record.attempts + 1;
-    run.releases = record.releases;
-    run.losses = record.losses;
-    ready_.erase(ready_.begin());
-    forget_returned(sequence);
+    run.lease = 1;
+    run.attempts = 1;
+    lane.ready.erase(lane.ready.begin());
+    if (const auto returned = returned_.find(sequence); returned != returned_.end()) {
+        const storage::ReturnedRecord& record = returned->second;
+        run.lease += record.lease;
+        run.attempts += record.attempts;
+        run.releases = record.releases;
+        run.losses = record.losses;
+        forget_returned(sequence);
+    }
     start(*consumer, *block, index, index + 1, run, now);
     return true;
 }
@@ -243,15 +281,16 @@ std::uint32_t Queue::fitting(const Consumer& consumer, const Block& block, std::
     return fits == 0 && consumer.held_messages == 0 ? 1 : fits;
 }
 
-bool Queue::dispatch_fresh(const Fresh& fresh, TimePoint now) {
+bool Queue::dispatch_fresh(Lane& lane, const Fresh& fresh, TimePoint now) {
     Consumer* consumer = next_consumer();
     if (consumer == nullptr) return false;
     if (!fresh.block->payload) {
-        read_ahead();
+        read_ahead(lane);
         return false;
     }
     // Several consumers share what is there, so that none sits on everything while others wait.
-    const std::uint64_t there = std::max<std::uint64_t>(messages_ - started_, 1);
+    const std::uint64_t there =
+        std::max<std::uint64_t>(messages_ - started_ - scheduled_ - waiting_.size() - dying_.size() - damaged_, 1);
     const std::size_t able = able_.size();
     const std::uint64_t share = (there + able - 1) / able;
     std::uint32_t count = 0;
@@ -266,10 +305,10 @@ bool Queue::dispatch_fresh(const Fresh& fresh, TimePoint now) {
     run.lease = 1;
     run.attempts = 1;
     const std::uint32_t end = fresh.first + count;
-    cursor_ = Sequence(fresh.block->first.value + end);
+    lane.cursor = end == fresh.block->count ? Sequence(fresh.block->end()) : fresh.block->sequence(end);
     start(*consumer, *fresh.block, fresh.first, end, run, now);
     if (end == fresh.block->count) leave(*fresh.block);
-    read_ahead();
+    read_ahead(lane);
     return true;
 }
 
@@ -296,7 +335,7 @@ void Queue::start(Consumer& consumer, Block& block, std::uint32_t first, std::ui
     delivery.session = consumer.session;
     delivery.consumer = consumer.number;
     delivery.queue = id_;
-    delivery.first_seq = Sequence(block.first.value + first);
+    delivery.first_seq = block.sequence(first);
     delivery.count = run.count;
     delivery.lease = run.lease;
     delivery.attempt = run.attempts;
@@ -315,6 +354,7 @@ TimePoint Queue::next_time() const {
     TimePoint next = TimePoint::max();
     if (!leases_.empty()) next = std::min(next, leases_.begin()->first);
     if (!waiting_.empty()) next = std::min(next, waiting_.begin()->first);
+    if (!schedule_.empty()) next = std::min(next, from_unix_ms(schedule_.front().due_ms));
     if (!graces_.empty()) next = std::min(next, graces_.begin()->first);
     return next;
 }
@@ -329,9 +369,47 @@ void Queue::on_time(TimePoint now) {
 
 void Queue::promote_due(TimePoint now) {
     while (!waiting_.empty() && waiting_.begin()->first <= now) {
-        ready_.insert(waiting_.begin()->second);
+        const Sequence sequence = waiting_.begin()->second;
+        Block* block = find_block(sequence);
+        RD_CHECK(block != nullptr);
+        ready_beside(*block).insert(position(*block, block->index_from(sequence)));
         waiting_.erase(waiting_.begin());
     }
+    promote_scheduled(now);
+}
+
+// Messages [first, ...) of a block of scheduled ones have come.
+void Queue::schedule(const Block& block, std::uint32_t first) {
+    for (std::uint32_t i = first; i < block.count; ++i) {
+        schedule_.push_back({(*block.due_ms)[i], block.sequence(i)});
+        std::push_heap(schedule_.begin(), schedule_.end(), std::greater<>());
+        ++scheduled_;
+    }
+}
+
+void Queue::promote_scheduled(TimePoint now) {
+    std::erase_if(unborn_, [this](Sequence sequence) { return promote(sequence); });
+    while (!schedule_.empty() && from_unix_ms(schedule_.front().due_ms) <= now) {
+        const Sequence sequence = schedule_.front().sequence;
+        std::pop_heap(schedule_.begin(), schedule_.end(), std::greater<>());
+        schedule_.pop_back();
+        if (!promote(sequence)) unborn_.push_back(sequence);
+    }
+    if (schedule_.empty() && schedule_.capacity() > kKeptSchedule) std::vector<Scheduled>().swap(schedule_);
+}
+
+// False if its commit does not hold yet.
+bool Queue::promote(Sequence sequence) {
+    Block* block = find_block(sequence);
+    if (block == nullptr) return true;
+    if (!visible(*block)) return false;
+    const std::uint32_t index = block->index_from(sequence);
+    BlockState& state = block->touch();
+    if (state.done.test(index) || state.held.test(index)) return true;
+    state.held.set(index);
+    --scheduled_;
+    ready_beside(*block).insert(position(*block, index));
+    return true;
 }
 
 void Queue::expire_leases(TimePoint now) {

@@ -7,28 +7,35 @@ namespace rockdove::core {
 
 void Queue::load_head(Sequence next) { next_ = std::max(next_, next); }
 
-// Blocks come in ascending order.
-void Queue::load_block(Sequence first, const storage::BlockIndexRecord& index) {
+// Blocks of a lane come in ascending order.
+void Queue::load_block(storage::LaneId id, Sequence first, const storage::BlockIndexRecord& index) {
+    Lane& to = lane(id);
     Block block;
     block.first = first;
+    block.lane = id;
+    if (!index.offsets.empty()) block.offsets = std::make_unique<std::vector<std::uint32_t>>(index.offsets);
     block.count = index.count;
     block.bytes = index.bytes;
     block.commit_time_ms = index.commit_time_ms;
-    if (blocks_.empty()) cursor_ = first;
+    if (to.scheduled()) {
+        block.due_ms = std::make_unique<std::vector<std::int64_t>>(index.due_ms);
+        schedule(block, 0);
+    }
+    if (to.blocks.empty()) to.cursor = first;
     next_ = std::max(next_, Sequence(block.end()));
     messages_ += block.count;
     bytes_ += block.bytes;
-    blocks_.push_back(std::move(block), shared_.stage.committed());
+    to.blocks.push_back(std::move(block), shared_.stage.committed());
 }
 
-Result<void> Queue::load_state(Sequence first, const storage::BlockStateRecord& record) {
-    blocks_.reach(first);
+Result<void> Queue::load_state(storage::LaneId id, Sequence first, const storage::BlockStateRecord& record) {
+    lane(id).blocks.reach(first);
     Block* block = find_block(first);
     const auto bad = [&](const char* what) {
         return Error(ErrorCode::kInternal,
                      "queue \"" + record_.name + "\": the state of block " + std::to_string(first.value) + " " + what);
     };
-    if (block == nullptr || block->first != first) return bad("belongs to no block");
+    if (block == nullptr || block->first != first || block->lane != id) return bad("belongs to no block");
     BlockState& state = block->touch();
     state.stored = true;
     std::uint32_t done = 0;
@@ -41,6 +48,7 @@ Result<void> Queue::load_state(Sequence first, const storage::BlockStateRecord& 
     const std::uint64_t before = block->bytes_left();
     block->done = done;
     messages_ -= done;
+    if (block->due_ms) scheduled_ -= done;
     bytes_ -= before - block->bytes_left();
 
     for (const storage::RunRecord& stored : record.runs) {
@@ -70,6 +78,7 @@ Result<void> Queue::load_state(Sequence first, const storage::BlockStateRecord& 
         run.consumer->held_messages += run.left;
         run.consumer->held_bytes += run.bytes_left;
         started_ += run.left;
+        if (block->due_ms) scheduled_ -= run.left;
         for (std::uint32_t i = run.first; i < run.end(); ++i) {
             if (!state.done.test(i)) state.held.set(i);
         }
@@ -80,19 +89,20 @@ Result<void> Queue::load_state(Sequence first, const storage::BlockStateRecord& 
 }
 
 Result<void> Queue::load_returned(Sequence sequence, storage::ReturnedRecord record) {
-    blocks_.reach(sequence);
+    lane(record.lane).blocks.reach(sequence);
     Block* block = find_block(sequence);
-    if (block == nullptr) {
+    if (block == nullptr || block->lane != record.lane) {
         return Error(ErrorCode::kInternal, "queue \"" + record_.name + "\": message " + std::to_string(sequence.value) +
                                                " came back, but its block is gone");
     }
     BlockState& state = block->touch();
-    const auto index = static_cast<std::uint32_t>(sequence.value - block->first.value);
+    const std::uint32_t index = block->index_from(sequence);
     if (state.done.test(index) || state.held.test(index)) {
         return Error(ErrorCode::kInternal, "queue \"" + record_.name + "\": message " + std::to_string(sequence.value) +
                                                " is recorded in two states");
     }
     state.held.set(index);
+    if (block->due_ms) --scheduled_;
     if (record.dying != storage::DeathReason::kNone) {
         dying_.insert(sequence);
     } else {

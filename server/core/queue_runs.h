@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <boost/container/small_vector.hpp>
+#include <utility>
 #include <vector>
 
 #include "server/core/queue.h"
@@ -15,31 +17,32 @@ inline std::size_t first_run(const std::vector<Run>& runs, std::uint32_t at) {
         runs.begin());
 }
 
-// Walks a requested range and notes the parts that were not held.
-class StaleParts {
+// Notes the parts of a requested range that were held, in any order; what is left of it is stale.
+class HeldParts {
 public:
-    StaleParts(const LeaseRange& range, std::vector<LeaseRange>& stale)
-        : range_(range), stale_(stale), at_(range.first.value) {}
+    explicit HeldParts(const LeaseRange& range) : range_(range) {}
 
-    void held(std::uint64_t first, std::uint64_t end) {
-        if (first > at_) add(first - 1);
-        at_ = end;
-    }
-    void finish() {
-        if (at_ <= range_.last.value) add(range_.last.value);
+    void add(Sequence first, Sequence end) { parts_.emplace_back(first.value, end.value); }
+    void add_stale_to(std::vector<LeaseRange>& stale) {
+        std::sort(parts_.begin(), parts_.end());
+        std::uint64_t at = range_.first.value;
+        for (const auto& [first, end] : parts_) {
+            if (first > at) stale.push_back(part(at, first - 1));
+            at = end;
+        }
+        if (at <= range_.last.value) stale.push_back(part(at, range_.last.value));
     }
 
 private:
-    void add(std::uint64_t last) {
+    [[nodiscard]] LeaseRange part(std::uint64_t first, std::uint64_t last) const {
         LeaseRange part = range_;
-        part.first = Sequence(at_);
+        part.first = Sequence(first);
         part.last = Sequence(last);
-        stale_.push_back(part);
+        return part;
     }
 
     const LeaseRange& range_;
-    std::vector<LeaseRange>& stale_;
-    std::uint64_t at_;
+    boost::container::small_vector<std::pair<std::uint64_t, std::uint64_t>, 4> parts_;
 };
 
 // Calls handle(block, run index, first, end) for each stretch that the consumer holds under the range's lease; handle
@@ -49,46 +52,55 @@ SettleReply Queue::for_held(Consumer& consumer, const std::vector<LeaseRange>& r
     SettleReply reply;
     reply.session = consumer.session;
     for (const LeaseRange& range : ranges) {
-        StaleParts stale(range, reply.stale);
-        for (std::size_t at = blocks_.index_of(range.first); at < blocks_.size() && blocks_[at].first <= range.last;
-             ++at) {
-            Block& block = blocks_[at];
-            if (!block.state || block.gone()) continue;
-            const std::uint64_t base = block.first.value;
-            std::uint32_t i = range.first.value > base ? static_cast<std::uint32_t>(range.first.value - base) : 0;
-            const auto end =
-                static_cast<std::uint32_t>(std::min<std::uint64_t>(range.last.value - base + 1, block.count));
-            bool changed = false;
-            while (i < end) {
-                const std::vector<Run>& runs = block.state->runs;
-                const std::size_t index = first_run(runs, i);
-                if (index == runs.size() || runs[index].first >= end) break;
-                const Run& run = runs[index];
-                const std::uint32_t run_end = std::min(run.end(), end);
-                if (run.consumer != &consumer || run.lease != range.lease || run.epoch != range.epoch) {
-                    i = run_end;
-                    continue;
-                }
-                const std::uint32_t first = block.state->done.find(std::max(i, run.first), false);
-                if (first >= run_end) {
-                    i = run_end;
-                    continue;
-                }
-                const std::uint32_t stop = std::min(run_end, block.state->done.find(first, true));
-                stale.held(base + first, base + stop);
-                reply.count += stop - first;
-                handle(block, index, first, stop);
-                changed = true;
-                i = stop;
-            }
-            if (changed) {
-                index_lease(block);
-                mark_dirty(block);
+        HeldParts held(range);
+        for (const auto& lane : lanes_) {
+            if (!lane) continue;
+            BlockList& blocks = lane->blocks;
+            for (std::size_t at = blocks.index_of(range.first); at < blocks.size() && blocks[at].first <= range.last;
+                 ++at) {
+                Block& block = blocks[at];
+                if (block.state && !block.gone()) reply.count += for_held_in(block, consumer, range, held, handle);
             }
         }
-        stale.finish();
+        held.add_stale_to(reply.stale);
     }
     return reply;
+}
+
+// Of one block; returns how many messages it handled.
+template <class Handle>
+std::uint64_t Queue::for_held_in(Block& block, const Consumer& consumer, const LeaseRange& range, HeldParts& held,
+                                 Handle&& handle) {
+    std::uint64_t count = 0;
+    std::uint32_t i = block.index_from(range.first);
+    const std::uint32_t end = block.index_from(Sequence(range.last.value + 1));
+    while (i < end) {
+        const std::vector<Run>& runs = block.state->runs;
+        const std::size_t index = first_run(runs, i);
+        if (index == runs.size() || runs[index].first >= end) break;
+        const Run& run = runs[index];
+        const std::uint32_t run_end = std::min(run.end(), end);
+        if (run.consumer != &consumer || run.lease != range.lease || run.epoch != range.epoch) {
+            i = run_end;
+            continue;
+        }
+        const std::uint32_t first = block.state->done.find(std::max(i, run.first), false);
+        if (first >= run_end) {
+            i = run_end;
+            continue;
+        }
+        const std::uint32_t undone = std::min(run_end, block.state->done.find(first, true));
+        const std::uint32_t stop = block.stretch(first, undone);
+        held.add(block.sequence(first), Sequence(block.sequence(stop - 1).value + 1));
+        count += stop - first;
+        handle(block, index, first, stop);
+        i = stop;
+    }
+    if (count != 0) {
+        index_lease(block);
+        mark_dirty(block);
+    }
+    return count;
 }
 
 // Takes every run of the consumer out and hands it over.

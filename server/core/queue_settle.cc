@@ -170,14 +170,15 @@ void Queue::give_back(Block& block, const Run& part, TimePoint now) {
 }
 
 void Queue::put_back(Block& block, std::uint32_t index, storage::ReturnedRecord record, TimePoint now) {
-    const Sequence sequence(block.first.value + index);
+    const Sequence sequence = block.sequence(index);
     const TimePoint visible_at = from_unix_ms(record.visible_at_ms);
+    record.lane = block.lane;
     if (durable()) {
         shared_.stage.writes().put(storage::returned_key(shared_.ns, id_, sequence), record.encode());
     }
     returned_.insert_or_assign(sequence, std::move(record));
     if (visible_at <= now) {
-        ready_.insert(sequence);
+        ready_beside(block).insert(position(block, index));
     } else {
         waiting_.emplace(visible_at, sequence);
     }
@@ -205,14 +206,17 @@ Millis Queue::backoff(std::uint32_t attempts) const {
 // decision is stored and the move follows.
 void Queue::die(Block& block, std::uint32_t index, storage::ReturnedRecord record, storage::DeathReason reason,
                 TimePoint now) {
+    ++died_;
+    ++shared_.counters.died;
     record.dying = reason;
     record.last_error.resize(std::min(record.last_error.size(), kMaxErrorText));
     if (block.payload) {
         bury(block, index, record, now);
         return;
     }
-    const Sequence sequence(block.first.value + index);
+    const Sequence sequence = block.sequence(index);
     record.visible_at_ms = to_unix_ms(now);
+    record.lane = block.lane;
     shared_.stage.writes().put(storage::returned_key(shared_.ns, id_, sequence), record.encode());
     returned_.insert_or_assign(sequence, std::move(record));
     dying_.insert(sequence);
@@ -220,7 +224,7 @@ void Queue::die(Block& block, std::uint32_t index, storage::ReturnedRecord recor
 }
 
 void Queue::bury(Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now) {
-    const Sequence sequence(block.first.value + index);
+    const Sequence sequence = block.sequence(index);
     storage::DeadRecord dead;
     dead.commit_time_ms = block.commit_time_ms;
     dead.attempts = record.attempts;
@@ -244,8 +248,6 @@ void Queue::bury(Block& block, std::uint32_t index, const storage::ReturnedRecor
     block.state->done.set(index);
     block.state->held.reset(index);
     account_done(block, 1);
-    ++died_;
-    ++shared_.counters.died;
     evict_dead();
 }
 

@@ -69,7 +69,7 @@ Result<void> Namespace::recover(storage::MessageStore& store, const storage::Nam
     ok = each_of_queue(Tag::kBlockIndex, [](Queue& queue, const KeyView& key, std::string_view bytes) -> Result<void> {
         Result<storage::BlockIndexRecord> index = storage::BlockIndexRecord::decode(bytes);
         if (!index) return index.error();
-        queue.load_block(key.sequence, *index);
+        queue.load_block(key.lane, key.sequence, *index);
         return {};
     });
     if (!ok) return ok;
@@ -77,7 +77,7 @@ Result<void> Namespace::recover(storage::MessageStore& store, const storage::Nam
     ok = each_of_queue(Tag::kBlockState, [](Queue& queue, const KeyView& key, std::string_view bytes) -> Result<void> {
         Result<storage::BlockStateRecord> state = storage::BlockStateRecord::decode(bytes);
         if (!state) return state.error();
-        return queue.load_state(key.sequence, *state);
+        return queue.load_state(key.lane, key.sequence, *state);
     });
     if (!ok) return ok;
 

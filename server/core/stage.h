@@ -35,12 +35,13 @@ public:
     void set_committed(Lsn lsn) { committed_ = lsn; }
     [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
 
-    // The time of the commit: when the first thing was staged for it. One time for all its messages, so that their ids
-    // share a prefix.
-    std::int64_t commit_time_ms(TimePoint now) {
-        if (commit_time_ms_ == 0) commit_time_ms_ = to_unix_ms(now);
-        return commit_time_ms_;
+    // The time of the commit: when its first message was staged. One time for all its messages, so that their ids share
+    // a prefix.
+    [[nodiscard]] std::int64_t commit_time_ms(TimePoint now) const {
+        return commit_time_ms_ != 0 ? commit_time_ms_ : to_unix_ms(now);
     }
+    // A message was staged with that time; who asks and is refused does not set it.
+    void set_commit_time(std::int64_t time_ms) { commit_time_ms_ = time_ms; }
 
     storage::WriteSet& writes() { return writes_; }
     [[nodiscard]] const storage::WriteSet& writes() const { return writes_; }

@@ -129,6 +129,7 @@ void to_proto(const core::QueueInfo& info, v1::QueueInfo& out) {
     to_proto(info.settings, *out.mutable_settings());
     out.set_paused(info.paused);
     out.set_ready(info.ready);
+    out.set_scheduled(info.scheduled);
     out.set_started(info.started);
     out.set_waiting(info.waiting);
     out.set_dead(info.dead);

@@ -51,8 +51,9 @@ void ReadThread::loop() {
 void ReadThread::read_now(const core::ReadRequest& request, core::ReadDone done) {
     std::vector<core::ReadBlock> blocks;
     std::size_t bytes = 0;
-    const std::string begin = storage::block_key(request.ns, request.queue, request.first);
-    const std::string end = storage::block_key(request.ns, request.queue, Sequence(request.last.value + 1));
+    const std::string begin = storage::block_key(request.ns, request.queue, request.first, request.lane);
+    const std::string end =
+        storage::block_key(request.ns, request.queue, Sequence(request.last.value + 1), request.lane);
     Result<void> scanned = store_.scan(begin, end, [&](const storage::RecordView& record) {
         const Result<storage::KeyView> key = storage::parse_key(record.key);
         core::ReadBlock block;

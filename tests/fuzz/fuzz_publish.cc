@@ -57,9 +57,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const v1::Message& message = deliver.messages(i);
         FUZZ_REQUIRE(!parsed || publish.messages(i).SerializeAsString() == message.SerializeAsString());
         FUZZ_REQUIRE(message.headers_size() <= static_cast<int>(protocol::kMaxHeaders));
-        FUZZ_REQUIRE(!message.has_priority() || message.priority() == 4);
+        const std::uint32_t priority = message.has_priority() ? message.priority() : protocol::kDefaultPriority;
+        const auto at = static_cast<std::size_t>(i);
+        const protocol::MessageTraits traits = view.traits.empty() ? protocol::MessageTraits() : view.traits[at];
+        FUZZ_REQUIRE(priority == traits.priority);
+        FUZZ_REQUIRE(message.delay_ms() == static_cast<std::uint64_t>(traits.delay_ms));
+        FUZZ_REQUIRE(message.not_before_ms() == traits.not_before_ms);
         FUZZ_REQUIRE(message.key().empty() && message.dedup_id().empty() && message.max_attempts() == 0);
-        FUZZ_REQUIRE(message.delay_ms() == 0 && message.not_before_ms() == 0 && message.ttl_ms() == 0);
+        FUZZ_REQUIRE(message.ttl_ms() == 0);
         FUZZ_REQUIRE(message.expires_at_ms() == 0 && message.deadline_ms() == 0);
     }
     return 0;

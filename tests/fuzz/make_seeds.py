@@ -38,7 +38,7 @@ def publishes():
     rich = Message(body=b"b", content_type="t", subject="a.b", correlation_id="c", reply_to="r", traceparent="p",
                    tracestate="s", priority=4, headers=[message.Header(name="n", value=b"v")] * 3)
     yield "rich", data.Publish(queue="jobs", producer_seq=7, oldest_unconfirmed=3, messages=[rich] * 2).SerializeToString()
-    yield "unsupported", data.Publish(queue="q", messages=[Message(key="k", delay_ms=5, ttl_ms=6)]).SerializeToString()
+    yield "unsupported", data.Publish(queue="q", messages=[Message(key="k", ttl_ms=6)]).SerializeToString()
     one = b"\x7a\x03\x0a\x01a"
     yield "fields_between", b"\x0a\x01q" + one + b"\x18\x05" + one + b"\x20\x01" + one
     yield "queue_last", one + one + b"\x0a\x01q"

@@ -246,10 +246,9 @@ class Publishing(Conversation):
 
     def test_faults_refuse_the_whole_frame_and_name_the_message(self):
         connection = self.create()
-        for code, bad in [("INVALID", Message(priority=10)), ("UNSUPPORTED", Message(priority=5)),
-                          ("UNSUPPORTED", Message(priority=0)), ("UNSUPPORTED", Message(key="k")),
-                          ("UNSUPPORTED", Message(dedup_id="d")), ("UNSUPPORTED", Message(delay_ms=1)),
-                          ("UNSUPPORTED", Message(not_before_ms=1)), ("UNSUPPORTED", Message(ttl_ms=1)),
+        for code, bad in [("INVALID", Message(priority=10)), ("UNSUPPORTED", Message(key="k")),
+                          ("UNSUPPORTED", Message(dedup_id="d")), ("INVALID", Message(delay_ms=1, not_before_ms=1)),
+                          ("INVALID", Message(not_before_ms=-1)), ("UNSUPPORTED", Message(ttl_ms=1)),
                           ("UNSUPPORTED", Message(expires_at_ms=1)), ("UNSUPPORTED", Message(deadline_ms=1)),
                           ("UNSUPPORTED", Message(max_attempts=1)),
                           ("INVALID", Message(headers=[raw.message.Header(name="", value=b"")])),

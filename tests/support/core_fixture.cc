@@ -34,7 +34,11 @@ struct Wait {
 
 }  // namespace
 
-void Batch::add(std::string_view body) {
+void Batch::add(std::string_view body, base::MessageTraits asked) {
+    if (!traits.empty() || !asked.plain()) {
+        traits.resize(ends.size());
+        traits.push_back(asked);
+    }
     std::string message;
     ByteWriter inner(message);
     inner.u8(static_cast<std::uint8_t>(kBodyTag));
@@ -191,9 +195,10 @@ void NamespaceFixture::serve_read() {
     ++reads_done_;
     std::vector<core::ReadBlock> blocks;
     std::size_t bytes = 0;
-    const std::string begin = storage::block_key(read.request.ns, read.request.queue, read.request.first);
-    const std::string end =
-        storage::block_key(read.request.ns, read.request.queue, Sequence(read.request.last.value + 1));
+    const std::string begin =
+        storage::block_key(read.request.ns, read.request.queue, read.request.first, read.request.lane);
+    const std::string end = storage::block_key(read.request.ns, read.request.queue,
+                                               Sequence(read.request.last.value + 1), read.request.lane);
     REQUIRE(store_->scan(begin, end, [&](const storage::RecordView& record) {
         const Result<storage::KeyView> key = storage::parse_key(record.key);
         REQUIRE(key);
@@ -336,6 +341,7 @@ Answered NamespaceFixture::publish(const Batch& batch, const PublishOptions& opt
     request.oldest_unconfirmed = options.oldest_unconfirmed;
     request.records = batch.records;
     request.ends = batch.ends;
+    request.traits = batch.traits;
     const std::uint64_t id = request.request_id;
     ns_->publish(request, now_);
     turn();

@@ -61,7 +61,9 @@ struct Batch {
     std::string records;
     std::vector<std::uint32_t> ends;
 
-    void add(std::string_view body);
+    std::vector<base::MessageTraits> traits;  // of all, once one is not plain
+
+    void add(std::string_view body, base::MessageTraits traits = {});
     // Bytes of the encoded message with such a body: what limits and credit count.
     static std::size_t message_bytes(std::size_t body_bytes);
 };

@@ -103,7 +103,7 @@ void add_queue_peek(CLI::App& queue, Context& context) {
         ->check(size_check())
         ->capture_default_str();
     command->add_option("--state", options->state, "Only messages in this state")
-        ->check(CLI::IsMember({"ready", "started", "waiting"}));
+        ->check(CLI::IsMember({"scheduled", "ready", "started", "waiting"}));
     add_list_flags(*command, options->list);
     command->callback(
         [&context, options] { context.command = [&context, options] { return run(context, *options); }; });

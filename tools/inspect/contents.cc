@@ -201,7 +201,7 @@ Result<Verification> verify(const Scan& scan) {
         if (!problem.empty()) complain(key_text(record.key) + ": " + problem);
         const auto key = storage::parse_key(record.key);
         if (key && (key->tag == Tag::kBlock || key->tag == Tag::kBlockIndex)) {
-            const std::string block = storage::block_key(key->ns, key->queue, key->sequence);
+            const std::string block = storage::block_key(key->ns, key->queue, key->sequence, key->lane);
             const int step = key->tag == Tag::kBlock ? 1 : -1;
             if (const auto found = unpaired.find(block); found == unpaired.end()) {
                 unpaired.emplace(block, step);

@@ -20,6 +20,7 @@ bool handle_publish(Session& session, const protocol::FrameView& frame) {
     request.oldest_unconfirmed = view.oldest_unconfirmed;
     request.records = view.records;
     request.ends = view.ends;
+    request.traits = view.traits;
     session.ns().publish(request, session.shard().now());
     return true;
 }

@@ -317,9 +317,24 @@ class ExitCodesAndTexts(BrokerCase):
             _, talk = self.rockdove(*words, code=3)
             self.assertIn(b'Did you mean "emails"?', talk)
 
+    def test_priority_and_delay_of_a_send(self):
+        self.create("q")
+        self.rockdove("send", "q", "later", "--delay", "1h")
+        for priority in ("0", "9", "4"):
+            self.rockdove("send", "q", "p" + priority, "--priority", priority)
+        shown = self.shown("q")
+        self.assertEqual((shown["ready"], shown["scheduled"]), (3, 1))
+        out, _ = self.rockdove("queue", "peek", "q", "--state", "scheduled", "-o", "json")
+        self.assertEqual([item["state"] for item in json.loads(out)["messages"]], ["scheduled"])
+        bodies = [self.rockdove("receive", "q", "-n", "1", "-q")[0].strip() for _ in range(3)]
+        self.assertEqual(bodies, [b"p9", b"p4", b"p0"])
+        self.rockdove("send", "q", "soon", "--delay", "200ms")
+        out, _ = self.rockdove("receive", "q", "-n", "1", "-q")  # waits for it
+        self.assertEqual(out.strip(), b"soon")
+
     def test_what_the_broker_cannot_do_yet_is_said_clearly(self):
         self.create("q")
-        _, talk = self.rockdove("send", "q", "x", "--delay", "5m", code=1)
+        _, talk = self.rockdove("send", "q", "x", "--ttl", "5m", code=1)
         self.assertIn(b"unsupported", talk)
         self.assertEqual(self.shown("q")["ready"], 0)
 

@@ -61,7 +61,7 @@ TEST_CASE("what is sent is received, with all its properties", "[client][feature
                                                       .correlation_id("c")
                                                       .reply_to("answers")
                                                       .trace("00-1-2-3", "k=v")
-                                                      .priority(4));
+                                                      .priority(7));
     CHECK(receipt.sequence == 1);
     CHECK(receipt.durability == Durability::kSync);
     CHECK_FALSE(receipt.duplicate);
@@ -80,12 +80,34 @@ TEST_CASE("what is sent is received, with all its properties", "[client][feature
     CHECK(job->reply_to() == "answers");
     CHECK(job->traceparent() == "00-1-2-3");
     CHECK(job->tracestate() == "k=v");
-    CHECK(job->priority() == 4);
+    CHECK(job->priority() == 7);
     CHECK(job->attempt() == 1);
     std::move(*job).ack();
     CHECK(show(client, "emails").ready() == 0);
     CHECK(show(client, "emails").acked() == 1);
     CHECK_FALSE(inbox.next(0ms));
+}
+
+TEST_CASE("E-3 the most urgent job is received first, before and after kill -9", "[client][feature]") {
+    Daemon daemon(ROCKDOVED_PATH);
+    Client client(quick(daemon));
+    client.create_queue("jobs");
+    const bool killed = GENERATE(false, true);
+    for (const int priority : {4, 0, 9, 4, 7})
+        client.send("jobs", Message{std::to_string(priority)}.priority(priority));
+    if (killed) {
+        daemon.kill9();
+        daemon.start();
+    }
+    Receiver inbox = client.open_receiver("jobs", WorkerOptions{}.prefetch(1));
+    std::string order;
+    for (int i = 0; i < 5; ++i) {
+        std::optional<Job> job = inbox.next(20s);
+        REQUIRE(job);
+        order += job->body();
+        std::move(*job).ack();
+    }
+    CHECK(order == "97440");
 }
 
 TEST_CASE("the broker's refusals reach the caller as codes", "[client][feature]") {
@@ -98,8 +120,8 @@ TEST_CASE("the broker's refusals reach the caller as codes", "[client][feature]"
           ErrorCode::kConflict);
     CHECK(code_of([&] { client.send("nowhere", "x"); }) == ErrorCode::kNotFound);
     CHECK(code_of([&] { client.send("jobs", Message{"x"}.key("k")); }) == ErrorCode::kUnsupported);
-    CHECK(code_of([&] { client.send("jobs", Message{"x"}.priority(9)); }) == ErrorCode::kUnsupported);
-    CHECK(code_of([&] { client.send("jobs", Message{"x"}.delay(1s)); }) == ErrorCode::kUnsupported);
+    CHECK(code_of([&] { client.send("jobs", Message{"x"}.delay(1s).deliver_at(Clock::time_point(1'700'000'000s))); }) ==
+          ErrorCode::kInvalid);
     CHECK(code_of([&] { client.send("jobs", Message{"x"}.ttl(1s)); }) == ErrorCode::kUnsupported);
     CHECK(code_of([&] { client.send("jobs", Message{"x"}.dedup_id("d")); }) == ErrorCode::kUnsupported);
     CHECK(client.send("jobs", "1").room == 1);

@@ -53,10 +53,15 @@ std::uint64_t ModelQueue::held_bytes(const std::string& consumer) const {
 }
 
 ModelMessage* ModelQueue::first_ready() {
+    ModelMessage* first = nullptr;
     for (ModelMessage& m : messages) {
-        if (m.state == State::kReady) return &m;
+        if (m.state != State::kReady) continue;
+        if (first == nullptr || m.priority > first->priority ||
+            (m.priority == first->priority && m.place < first->place)) {
+            first = &m;
+        }
     }
-    return nullptr;
+    return first;
 }
 
 bool ModelQueue::has_credit(const std::string& name, const ModelMessage& message) const {
@@ -135,7 +140,8 @@ void Model::give_back(ModelMessage& message) {
 // --- requests ---------------------------------------------------------------------------------------------------
 
 Result<std::vector<Fate>> Model::publish(const std::string& name, SessionId session, std::uint64_t producer_seq,
-                                         const std::vector<std::string>& bodies) {
+                                         const std::vector<std::string>& bodies,
+                                         const std::vector<base::MessageTraits>& traits) {
     ModelProducer* producer = nullptr;
     if (producer_seq != 0) {
         const std::string& id = sessions.at(session).producer;
@@ -170,6 +176,10 @@ Result<std::vector<Fate>> Model::publish(const std::string& name, SessionId sess
             ModelMessage message;
             message.seq = fate.seq = queue.messages.size() + 1;
             message.body = bodies[i];
+            message.priority = traits[i].priority;
+            message.place = std::max(now, from_unix_ms(traits[i].due_ms(to_unix_ms(now))));
+            message.due = message.place;
+            message.state = message.place > now ? State::kScheduled : State::kReady;
             message.bytes = size;
             queue.messages.push_back(message);
             ++queue.accepted;
@@ -287,7 +297,7 @@ Result<core::SettleReply> Model::extend(SessionId session, std::uint64_t number,
 std::uint64_t Model::purge(const std::string& name) {
     std::uint64_t n = 0;
     for (ModelMessage& m : queues.at(name).messages) {
-        if (m.state != State::kReady && m.state != State::kWaiting) continue;
+        if (m.state != State::kScheduled && m.state != State::kReady && m.state != State::kWaiting) continue;
         m.state = State::kGone;
         ++n;
     }
@@ -337,7 +347,8 @@ TimePoint Model::next_event() const {
     TimePoint next = TimePoint::max();
     for (const auto& [name, queue] : queues) {
         for (const ModelMessage& m : queue.messages) {
-            if (m.state == State::kStarted || m.state == State::kWaiting) next = std::min(next, m.due);
+            const bool waits = m.state == State::kScheduled || m.state == State::kStarted || m.state == State::kWaiting;
+            if (waits) next = std::min(next, m.due);
         }
         for (const auto& [consumer_name, consumer] : queue.consumers) {
             if (consumer.session.value == 0) next = std::min(next, consumer.grace_end);
@@ -359,7 +370,8 @@ void Model::on_time() {
             if (m.state == State::kStarted && m.due <= now) retry(queue, m, std::nullopt);
         }
         for (ModelMessage& m : queue.messages) {
-            if (m.state == State::kWaiting && m.due <= now) m.state = State::kReady;
+            const bool waits = m.state == State::kScheduled || m.state == State::kWaiting;
+            if (waits && m.due <= now) m.state = State::kReady;
         }
     }
 }
@@ -422,6 +434,7 @@ void Model::check_info(const std::string& name, const QueueInfo& info, bool exac
     const ModelQueue& queue = queues.at(name);
     expect_equal(name + ".ready", info.ready, queue.count(State::kReady));
     expect_equal(name + ".started", info.started, queue.count(State::kStarted));
+    expect_equal(name + ".scheduled", info.scheduled, queue.count(State::kScheduled));
     expect_equal(name + ".waiting", info.waiting, queue.count(State::kWaiting));
     expect_equal(name + ".dead", info.dead, queue.count(State::kDead));
     expect_equal(name + ".next_seq", info.next_seq, queue.messages.size() + 1);
@@ -449,7 +462,8 @@ void Model::check_peek(const std::string& name, const core::PeekResult& result) 
         expect(at < result.items.size(), what + "missing");
         const core::PeekItem& item = result.items[at++];
         expect_equal(what + "order", item.sequence.value, m.seq);
-        const core::PeekState state = m.state == State::kReady     ? core::PeekState::kReady
+        const core::PeekState state = m.state == State::kScheduled ? core::PeekState::kScheduled
+                                      : m.state == State::kReady   ? core::PeekState::kReady
                                       : m.state == State::kStarted ? core::PeekState::kStarted
                                                                    : core::PeekState::kWaiting;
         expect_equal(what + "state", static_cast<std::uint64_t>(item.state), static_cast<std::uint64_t>(state));

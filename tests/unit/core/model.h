@@ -21,12 +21,14 @@ struct Mismatch : std::runtime_error {
 
 void expect(bool ok, const std::string& what);
 
-enum class State { kReady, kStarted, kWaiting, kDead, kGone };
+enum class State { kScheduled, kReady, kStarted, kWaiting, kDead, kGone };
 
 struct ModelMessage {
     std::uint64_t seq = 0;
     std::string body;
     std::uint64_t bytes = 0;
+    int priority = 4;
+    TimePoint place;  // committed or due, whichever is later: the first half of its position
     State state = State::kReady;
     std::uint32_t attempts = 0;
     std::uint32_t lease = 0;
@@ -100,7 +102,8 @@ public:
 
     // --- requests; what they return is the answer expected ---
     Result<std::vector<Fate>> publish(const std::string& queue, SessionId session, std::uint64_t producer_seq,
-                                      const std::vector<std::string>& bodies);
+                                      const std::vector<std::string>& bodies,
+                                      const std::vector<base::MessageTraits>& traits);
     // Sequences still held.
     Result<std::vector<std::uint64_t>> consume(const ConsumeOptions& request, std::vector<Closed>& closed);
     Result<void> credit(SessionId session, std::uint64_t number, std::uint32_t messages, std::uint64_t bytes);

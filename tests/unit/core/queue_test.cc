@@ -48,6 +48,19 @@ TEST_CASE("a published message is confirmed, delivered and gone when acked", "[c
     CHECK(queue.untaken() == 0);
 }
 
+TEST_CASE("a refused publish leaves no trace in the time of the next one", "[core][queue]") {
+    QueueSettings settings;
+    settings.max_messages = 1;
+    QueueFixture queue(settings);
+    REQUIRE(queue.create("other"));
+    queue.publish({"first"});
+    CHECK(queue.publish({"refused"}).error->code == ErrorCode::kFull);
+    queue.advance(Millis(5'000));
+    PublishOptions options;
+    options.queue = "other";
+    CHECK(queue.publish({"x"}, options).confirm->commit_time_ms == to_unix_ms(queue.now()));
+}
+
 TEST_CASE("a publish of several messages is confirmed as one run and delivered as one", "[core][queue]") {
     QueueFixture queue;
     const Answered answer = queue.publish(numbered(5));

@@ -26,6 +26,8 @@ public:
         uniform_ = chance(70);
         large_ = chance(5);  // blocks leave memory and are read back
         limits_ = !large_ && chance(80);
+        priorities_ = chance(50);
+        delays_ = chance(50);
         body_bytes_ = large_ ? pick(30'000, 150'000) : pick(1, 200);
         create("a", Durability::kSync);
         create("b", chance(30) ? Durability::kMemory : Durability::kAsync);
@@ -178,17 +180,32 @@ private:
         return out;
     }
 
+    void ask(std::vector<base::MessageTraits>& messages) {
+        for (base::MessageTraits& message : messages) {
+            if (priorities_ && chance(40)) message.priority = static_cast<std::uint8_t>(pick(0, 9));
+            if (!delays_ || chance(60)) continue;
+            const auto delay = static_cast<std::int64_t>(pick(0, chance(50) ? 5 : 4'000));
+            if (chance(50)) {
+                message.delay_ms = delay;
+            } else {  // now and then past already
+                message.not_before_ms = to_unix_ms(model_.now) + delay - static_cast<std::int64_t>(pick(0, 20));
+            }
+        }
+    }
+
     // A publish whose answer comes later if commits are held.
     struct Expected {
         std::uint64_t request = 0;
         Result<std::vector<Fate>> fates{std::vector<Fate>()};
     };
-    Expected send() {
+    Expected send(bool with_traits = true) {
         PublishOptions options;
         options.queue = any_queue();
         options.session = any(model_.sessions).first;
         const std::string id = model_.sessions.at(options.session).producer;
         const std::vector<std::string> what = bodies();
+        std::vector<base::MessageTraits> asked(what.size());
+        if (with_traits) ask(asked);
         if (!id.empty() && chance(60)) {
             std::uint64_t& next = next_number_[id];
             next = std::max<std::uint64_t>(next, 1);
@@ -200,11 +217,18 @@ private:
         }
         say() << "publish " << what.size() << " to " << options.queue << " from " << options.session.value;
         if (options.producer_seq != 0) log_ << " as " << options.producer_seq;
+        Batch batch;
+        for (std::size_t i = 0; i < what.size(); ++i) {
+            batch.add(what[i], asked[i]);
+            if (asked[i].plain()) continue;
+            log_ << " " << i << ": priority " << int{asked[i].priority} << " due "
+                 << asked[i].due_ms(to_unix_ms(model_.now)) % 1'000'000'000 << ";";
+        }
         log_ << "\n";
         Expected expected;
-        (void)core_->publish(what, options);
+        (void)core_->publish(batch, options);
         expected.request = core_->last_request();
-        expected.fates = model_.publish(options.queue, options.session, options.producer_seq, what);
+        expected.fates = model_.publish(options.queue, options.session, options.producer_seq, what, asked);
         return expected;
     }
     void check_sent(const Expected& expected) {
@@ -266,8 +290,10 @@ private:
             if (chance(5)) bent.lease += 1;
             if (chance(5)) bent.epoch -= 1;
         }
-        if (ranges.empty() || chance(3))
-            ranges.push_back({Sequence(pick(1, 3)), Sequence(pick(3, 9)), model_.epoch, 1});
+        if (ranges.empty() || (!exact_ranges_ && chance(3))) {
+            const std::uint32_t lease = exact_ranges_ ? 1'000 : 1;
+            ranges.push_back({Sequence(pick(1, 3)), Sequence(pick(3, 9)), model_.epoch, lease});
+        }
         return ranges;
     }
     std::string text(const std::vector<LeaseRange>& ranges) {
@@ -464,16 +490,20 @@ private:
     }
 
     // Several requests while one commit is under way: they are answered together, later. Clients settle only what they
-    // have seen; a guess could hit what the core has started and not yet told.
+    // have seen; a guess could hit what the core has started and not yet told. Where a send may
+    // overtake what was sent before, they send plain messages or settle, not both: whether a start was chosen before or
+    // after a send became visible, nobody could tell.
     void held_commits() {
         say() << "hold\n";
         core_->hold_commits();
         exact_ranges_ = true;
         std::vector<Expected> sent;
         std::vector<std::pair<std::uint64_t, Result<core::SettleReply>>> settled;
+        const bool mixed = !priorities_ && !delays_;
+        const bool only_sends = chance(60);
         for (std::uint64_t n = pick(1, 6); n != 0; --n) {
-            if (chance(60)) {
-                sent.push_back(send());
+            if (mixed ? chance(60) : only_sends) {
+                sent.push_back(send(mixed));
             } else {
                 settled.push_back(send_settle(true));
             }
@@ -616,6 +646,8 @@ private:
     Model model_;
     bool uniform_ = true;  // all bodies of one size, so that byte counts are exact
     bool large_ = false;
+    bool priorities_ = false;
+    bool delays_ = false;
     bool limits_ = true;
     bool deferred_ = false;
     bool exact_ranges_ = false;

@@ -50,6 +50,8 @@ v1::Message random_message(Dice& dice) {
     if (pick(dice, 0, 5) == 0) message.set_traceparent(text(dice, 20));
     if (pick(dice, 0, 5) == 0) message.set_tracestate(text(dice, 20));
     if (pick(dice, 0, 5) == 0) message.set_priority(static_cast<std::uint32_t>(pick(dice, 3, 10)));
+    if (pick(dice, 0, 9) == 0) message.set_delay_ms(dice() >> pick(dice, 0, 63));
+    if (pick(dice, 0, 9) == 0) message.set_not_before_ms(static_cast<std::int64_t>(dice() >> pick(dice, 0, 63)));
     if (pick(dice, 0, 19) == 0) message.set_key("k");
     if (pick(dice, 0, 19) == 0) message.set_ttl_ms(5);
     if (pick(dice, 0, 19) == 0) message.set_max_attempts(2);
@@ -95,16 +97,20 @@ std::optional<ErrorCode> expected(const v1::Message& m) {
         if (field->size() > kMaxPropertyBytes) return ErrorCode::kInvalid;
     }
     if (m.has_priority() && m.priority() > 9) return ErrorCode::kInvalid;
-    if ((m.has_priority() && m.priority() != 4) || !m.key().empty() || !m.dedup_id().empty() || m.delay_ms() != 0 ||
-        m.not_before_ms() != 0 || m.ttl_ms() != 0 || m.expires_at_ms() != 0 || m.deadline_ms() != 0 ||
-        m.max_attempts() != 0) {
+    if (m.delay_ms() > static_cast<std::uint64_t>(kMaxTimeMs) || m.not_before_ms() < 0 ||
+        m.not_before_ms() > kMaxTimeMs || (m.delay_ms() != 0 && m.not_before_ms() != 0)) {
+        return ErrorCode::kInvalid;
+    }
+    if (!m.key().empty() || !m.dedup_id().empty() || m.ttl_ms() != 0 || m.expires_at_ms() != 0 ||
+        m.deadline_ms() != 0 || m.max_attempts() != 0) {
         return ErrorCode::kUnsupported;
     }
     return std::nullopt;
 }
 
 std::optional<ErrorCode> checked(std::string_view encoded) {
-    const Result<void> ok = check_message(encoded);
+    MessageTraits traits;
+    const Result<void> ok = check_message(encoded, traits);
     return ok ? std::nullopt : std::optional(ok.error().code);
 }
 
@@ -251,26 +257,62 @@ TEST_CASE("limits of a message hold exactly", "[protocol][limits]") {
         message.set_priority(4);
         CHECK_FALSE(checked(message.SerializeAsString()));
         message.set_priority(9);
-        CHECK(checked(message.SerializeAsString()) == ErrorCode::kUnsupported);
+        CHECK_FALSE(checked(message.SerializeAsString()));
         message.set_priority(10);
         CHECK(checked(message.SerializeAsString()) == ErrorCode::kInvalid);
     }
 }
 
+TEST_CASE("what a message asks for is told, and only if it asks for anything", "[protocol][message]") {
+    v1::Publish publish;
+    publish.add_messages()->set_body("plain");
+    PublishView view;
+    REQUIRE(read_publish(publish.SerializeAsString(), 1 << 20, view));
+    CHECK(view.traits.empty());
+    publish.add_messages()->set_priority(9);
+    publish.add_messages()->set_priority(4);
+    publish.add_messages()->set_delay_ms(1'500);
+    publish.add_messages()->set_not_before_ms(kMaxTimeMs);
+    REQUIRE(read_publish(publish.SerializeAsString(), 1 << 20, view));
+    CHECK(view.traits ==
+          std::vector<MessageTraits>{{}, {9}, {}, {kDefaultPriority, 1'500, 0}, {kDefaultPriority, 0, kMaxTimeMs}});
+    CHECK(view.traits[3].due_ms(10'000) == 11'500);
+    CHECK(view.traits[4].due_ms(10'000) == kMaxTimeMs);
+    CHECK(view.traits[0].due_ms(10'000) <= 10'000);
+    publish.clear_messages();
+    publish.add_messages()->set_body("plain again");
+    REQUIRE(read_publish(publish.SerializeAsString(), 1 << 20, view));
+    CHECK(view.traits.empty());
+}
+
+TEST_CASE("delays and times are taken to their limits, and exclude each other", "[protocol][message]") {
+    const auto check = [](std::uint64_t delay, std::int64_t not_before) {
+        v1::Message message;
+        message.set_delay_ms(delay);
+        message.set_not_before_ms(not_before);
+        return checked(message.SerializeAsString());
+    };
+    CHECK_FALSE(check(kMaxTimeMs, 0));
+    CHECK(check(kMaxTimeMs + 1, 0) == ErrorCode::kInvalid);
+    CHECK_FALSE(check(0, kMaxTimeMs));
+    CHECK(check(0, kMaxTimeMs + 1) == ErrorCode::kInvalid);
+    CHECK(check(0, -1) == ErrorCode::kInvalid);
+    CHECK(check(UINT64_MAX, 0) == ErrorCode::kInvalid);
+    CHECK(check(1, 1) == ErrorCode::kInvalid);
+}
+
 TEST_CASE("each property that is not built yet is refused by name, and allowed at its default", "[protocol][message]") {
     const auto refused = [](const char* name, const v1::Message& message) {
-        const Result<void> ok = check_message(message.SerializeAsString());
+        MessageTraits traits;
+        const Result<void> ok = check_message(message.SerializeAsString(), traits);
         INFO(name);
         REQUIRE_FALSE(ok);
         CHECK(ok.error().code == ErrorCode::kUnsupported);
         CHECK(ok.error().text.find(name) != std::string::npos);
     };
     v1::Message m;
-    refused("priority", (m.Clear(), m.set_priority(0), m));
     refused("key", (m.Clear(), m.set_key("k"), m));
     refused("dedup_id", (m.Clear(), m.set_dedup_id("d"), m));
-    refused("delay_ms", (m.Clear(), m.set_delay_ms(1), m));
-    refused("not_before_ms", (m.Clear(), m.set_not_before_ms(1), m));
     refused("ttl_ms", (m.Clear(), m.set_ttl_ms(1), m));
     refused("expires_at_ms", (m.Clear(), m.set_expires_at_ms(-1), m));
     refused("deadline_ms", (m.Clear(), m.set_deadline_ms(1), m));

@@ -137,6 +137,15 @@ TEST_CASE("every record round trips", "[storage][record]") {
     index.bytes = UINT32_MAX;
     index.commit_time_ms = 5;
     CHECK(BlockIndexRecord::decode(index.encode())->bytes == UINT32_MAX);
+    index = BlockIndexRecord{3, 30, 1'000, {0, 1, UINT32_MAX}, {}};
+    CHECK(BlockIndexRecord::decode(index.encode())->offsets == index.offsets);
+    CHECK(BlockIndexRecord::decode(index.encode())->due_ms.empty());
+    index.due_ms = {1'001, 5'000'000'000'000, 1'002};
+    CHECK(BlockIndexRecord::decode(index.encode())->offsets == index.offsets);
+    CHECK(BlockIndexRecord::decode(index.encode())->due_ms == index.due_ms);
+    index.offsets.clear();
+    CHECK(BlockIndexRecord::decode(index.encode())->offsets.empty());
+    CHECK(BlockIndexRecord::decode(index.encode())->due_ms == index.due_ms);
 
     const Result<BlockStateRecord> state = BlockStateRecord::decode(state_record().encode());
     REQUIRE(state);
@@ -213,7 +222,7 @@ TEST_CASE("truncated, changed and random bytes give an error or another record, 
         {decoder<ShardCountRecord>(), ShardCountRecord{3}.encode()},
         {decoder<QueueRecord>(), queue_record().encode()},
         {decoder<HeadRecord>(), HeadRecord{Sequence(1'000)}.encode()},
-        {decoder<BlockIndexRecord>(), BlockIndexRecord{1, 2, 3}.encode()},
+        {decoder<BlockIndexRecord>(), BlockIndexRecord{1, 2, 3, {}, {}}.encode()},
         {decoder<BlockStateRecord>(), state_record().encode()},
         {decoder<ReturnedRecord>(), returned_record().encode()},
         {decoder<DeadRecord>(), dead_record().encode()},

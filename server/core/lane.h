@@ -1,0 +1,40 @@
+// The part of a queue that has one priority: its blocks, and how far the consumers have come in them (SEMANTICS E-3).
+//
+// Runs on: the shard's thread.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+
+#include "server/core/block_list.h"
+#include "storage/keys.h"
+
+namespace rockdove::core {
+
+// Where a message stands among those of its priority (SEMANTICS section 1): when it was committed or due, whichever is
+// later, then its sequence. No retry, restart or change of settings changes it.
+struct Position {
+    std::int64_t time_ms = 0;
+    Sequence sequence;
+
+    friend auto operator<=>(const Position&, const Position&) = default;
+};
+
+struct Lane {
+    explicit Lane(storage::LaneId lane) : id(lane), blocks(lane < storage::kScheduled) {}
+
+    // A lane of scheduled messages has no cursor: they join `ready` of their priority's other lane when they are due.
+    [[nodiscard]] bool scheduled() const { return id >= storage::kScheduled; }
+
+    const storage::LaneId id;
+    BlockList blocks;
+    bool open = false;           // blocks.back() still takes messages
+    std::size_t last_bytes = 0;  // of the last block that was closed: the next is likely to be as large
+    Sequence cursor{1};          // everything before it is done, started or returned
+    Sequence read_up_to{1};      // blocks from the cursor to here were in memory or need not be
+    std::set<Position> ready;    // came back or was scheduled, and is due
+};
+
+}  // namespace rockdove::core

@@ -9,7 +9,7 @@ namespace rockdove::core {
 // A commit's messages for one queue are cut into blocks of about this size; a larger message is its own block.
 inline constexpr std::size_t kBlockTargetBytes = 256 * 1024;
 // The same for scheduled messages, of which mostly one at a time is wanted back.
-inline constexpr std::size_t kScheduledBlockBytes = 16 * 1024;
+inline constexpr std::size_t kScheduledBlockBytes = 64 * 1024;
 // Messages of one queue held in memory ahead of its consumers.
 inline constexpr std::size_t kWindowBytes = 4 << 20;
 // The same while nobody consumes.

@@ -69,6 +69,11 @@ Result<void> Namespace::recover(storage::MessageStore& store, const storage::Nam
     ok = each_of_queue(Tag::kBlockIndex, [](Queue& queue, const KeyView& key, std::string_view bytes) -> Result<void> {
         Result<storage::BlockIndexRecord> index = storage::BlockIndexRecord::decode(bytes);
         if (!index) return index.error();
+        if (index->due_ms.empty() != (key.lane < storage::kScheduled)) {
+            return Error(ErrorCode::kInternal,
+                         "queue \"" + queue.name() + "\": block " + std::to_string(key.sequence.value) + " of lane " +
+                             std::to_string(int{key.lane}) + " does not tell when it is due, or should not");
+        }
         queue.load_block(key.lane, key.sequence, *index);
         return {};
     });

@@ -35,6 +35,7 @@ void add_list_flags(CLI::App& command, ListFlags& flags);
 CLI::Option* add_queue_argument(CLI::App& command, std::string& queue);
 // Checks for flags; CLI11 puts their text behind the flag's name.
 CLI::Validator duration_check();
+CLI::Validator time_check();
 CLI::Validator size_check();
 CLI::Validator count_check();
 CLI::Validator rate_check();

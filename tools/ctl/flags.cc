@@ -39,6 +39,11 @@ CLI::Validator duration_check() {
                  "a duration such as 250ms, 30s, 5m, 1h30m or 2d");
 }
 
+CLI::Validator time_check() {
+    return check([](const std::string& text) { return parse_time(text).has_value(); }, "TIME",
+                 "a time in UTC such as 2027-03-01T08:00:00Z");
+}
+
 CLI::Validator size_check() {
     return check([](const std::string& text) { return parse_size(text).has_value(); }, "SIZE",
                  "a size such as 1024, 64KiB, 512MiB or 1GB");

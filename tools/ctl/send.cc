@@ -20,7 +20,7 @@ struct Options {
     std::optional<std::string> body;
     std::string each = "eof";
     std::vector<std::string> headers;
-    std::string key, dedup_id, content_type, correlation_id, reply_to, delay, ttl, rate;
+    std::string key, dedup_id, content_type, correlation_id, reply_to, delay, at, ttl, rate;
     std::optional<int> priority;
     std::uint64_t count = 1;
     bool quiet = false;
@@ -41,6 +41,7 @@ Message make_message(const Options& options, std::string_view body) {
     if (!options.reply_to.empty()) message.reply_to(options.reply_to);
     if (options.priority) message.priority(*options.priority);
     if (!options.delay.empty()) message.delay(parse_duration(options.delay).value_or(Millis{0}));
+    if (const auto at = parse_time(options.at)) message.deliver_at(Clock::time_point(Millis{*at}));
     if (!options.ttl.empty()) message.ttl(parse_duration(options.ttl).value_or(Millis{0}));
     return message;
 }
@@ -170,6 +171,9 @@ void add_send(CLI::App& root, Context& context) {
         ->type_name("NAME:VALUE");
     command->add_option("--key", options->key, "Ordering key");
     command->add_option("--delay", options->delay, "Deliver so long after it was stored")->check(duration_check());
+    command->add_option("--at", options->at, "Deliver at that time, not before")
+        ->check(time_check())
+        ->excludes("--delay");
     command->add_option("--ttl", options->ttl, "Expires so long after it was stored")->check(duration_check());
     command->add_option("--dedup-id", options->dedup_id, "Store messages of this id only once");
     command->add_option("--priority", options->priority, "0 to 9, 9 is the most urgent")->check(CLI::Range(0, 9));

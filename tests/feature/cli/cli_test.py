@@ -328,6 +328,14 @@ class ExitCodesAndTexts(BrokerCase):
         self.assertEqual([item["state"] for item in json.loads(out)["messages"]], ["scheduled"])
         bodies = [self.rockdove("receive", "q", "-n", "1", "-q")[0].strip() for _ in range(3)]
         self.assertEqual(bodies, [b"p9", b"p4", b"p0"])
+        self.rockdove("send", "q", "far", "--at", "2999-12-31T23:59:59.5Z")
+        out, _ = self.rockdove("queue", "peek", "q", "--state", "scheduled", "-o", "json")
+        self.assertIn("2999-12-31T23:59:59.500Z", out.decode())
+        self.rockdove("send", "q", "x", "--at", "tomorrow", code=2)
+        self.rockdove("send", "q", "x", "--at", "2999-12-31T23:59:59Z", "--delay", "1s", code=2)
+        self.rockdove("send", "q", "past", "--at", "2020-01-01T00:00:00Z")
+        out, _ = self.rockdove("receive", "q", "-n", "1", "-q")
+        self.assertEqual(out.strip(), b"past")
         self.rockdove("send", "q", "soon", "--delay", "200ms")
         out, _ = self.rockdove("receive", "q", "-n", "1", "-q")  # waits for it
         self.assertEqual(out.strip(), b"soon")

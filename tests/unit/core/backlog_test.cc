@@ -354,11 +354,8 @@ TEST_CASE("damage to a block with returned, dying and started messages is counte
     CHECK(queue.ns().queue_count() == 1);
 }
 
-TEST_CASE("a small record that is damaged stops the start and is named", "[core][damage]") {
-    QueueFixture queue;
-    queue.publish(numbered(3));
-    const QueueId id = queue.info().id;
-    REQUIRE(queue.backing().damage(storage::block_index_key(NamespaceId(1), id, Sequence(1))));
+// Recovers another namespace from the store of `queue`.
+Result<void> recover_again(NamespaceFixture& queue) {
     core::Stage stage;
     struct Nobody : core::Outlet, core::BlockReader {
         void confirm(const core::Confirmation&) override {}
@@ -372,10 +369,37 @@ TEST_CASE("a small record that is damaged stops the start and is named", "[core]
     core::WindowBudget window;
     core::Namespace other(
         NamespaceId(1), "default", {}, stage, nobody, nobody, window, [] { return 0.5; }, [](const std::string&) {});
-    const Result<void> ok = other.recover(queue.store(), {});
+    return other.recover(queue.store(), {});
+}
+
+TEST_CASE("a small record that is damaged stops the start and is named", "[core][damage]") {
+    QueueFixture queue;
+    queue.publish(numbered(3));
+    const QueueId id = queue.info().id;
+    REQUIRE(queue.backing().damage(storage::block_index_key(NamespaceId(1), id, Sequence(1))));
+    const Result<void> ok = recover_again(queue);
     REQUIRE_FALSE(ok);
     CHECK(ok.error().code == ErrorCode::kInternal);
     CHECK(ok.error().text.find("sequence 1") != std::string::npos);
+}
+
+TEST_CASE("a block that lies in the wrong lane stops the start and is named", "[core][damage]") {
+    QueueFixture queue;
+    queue.publish(numbered(3));
+    REQUIRE(recover_again(queue));
+    storage::WriteSet writes;
+    storage::BlockIndexRecord index;
+    index.count = 1;
+    index.commit_time_ms = 5;
+    const bool scheduled = GENERATE(false, true);
+    if (!scheduled) index.due_ms = {7};
+    const auto lane = static_cast<storage::LaneId>(storage::kDefaultLane + (scheduled ? storage::kScheduled : 0));
+    writes.put(storage::block_index_key(NamespaceId(1), queue.info().id, Sequence(9), lane), index.encode());
+    queue.write(writes);
+    const Result<void> ok = recover_again(queue);
+    REQUIRE_FALSE(ok);
+    CHECK(ok.error().code == ErrorCode::kInternal);
+    CHECK(ok.error().text.find("block 9") != std::string::npos);
 }
 
 }  // namespace

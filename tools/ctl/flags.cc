@@ -40,8 +40,14 @@ CLI::Validator duration_check() {
 }
 
 CLI::Validator time_check() {
-    return check([](const std::string& text) { return parse_time(text).has_value(); }, "TIME",
-                 "a time in UTC such as 2027-03-01T08:00:00Z");
+    // What the C++ library's clock can tell.
+    constexpr auto kLatest = std::chrono::floor<Millis>(Clock::time_point::max()).time_since_epoch().count();
+    return check(
+        [](const std::string& text) {
+            const auto time = parse_time(text);
+            return time && *time >= 0 && *time <= kLatest;
+        },
+        "TIME", "a time in UTC such as 2027-03-01T08:00:00Z, before the year 2262");
 }
 
 CLI::Validator size_check() {

@@ -328,11 +328,12 @@ class ExitCodesAndTexts(BrokerCase):
         self.assertEqual([item["state"] for item in json.loads(out)["messages"]], ["scheduled"])
         bodies = [self.rockdove("receive", "q", "-n", "1", "-q")[0].strip() for _ in range(3)]
         self.assertEqual(bodies, [b"p9", b"p4", b"p0"])
-        self.rockdove("send", "q", "far", "--at", "2999-12-31T23:59:59.5Z")
+        self.rockdove("send", "q", "far", "--at", "2199-12-31T23:59:59.5Z")
         out, _ = self.rockdove("queue", "peek", "q", "--state", "scheduled", "-o", "json")
-        self.assertIn("2999-12-31T23:59:59.500Z", out.decode())
-        self.rockdove("send", "q", "x", "--at", "tomorrow", code=2)
-        self.rockdove("send", "q", "x", "--at", "2999-12-31T23:59:59Z", "--delay", "1s", code=2)
+        self.assertIn("2199-12-31T23:59:59.500Z", out.decode())
+        for time in ("tomorrow", "2262-12-31T00:00:00Z", "1969-12-31T23:59:59Z"):
+            self.rockdove("send", "q", "x", "--at", time, code=2)
+        self.rockdove("send", "q", "x", "--at", "2199-12-31T23:59:59Z", "--delay", "1s", code=2)
         self.rockdove("send", "q", "past", "--at", "2020-01-01T00:00:00Z")
         out, _ = self.rockdove("receive", "q", "-n", "1", "-q")
         self.assertEqual(out.strip(), b"past")

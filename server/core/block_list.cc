@@ -74,7 +74,8 @@ BlockList::Dropped BlockList::drop_far() {
     return dropped;
 }
 
-BlockList::Packed BlockList::pack(std::deque<Block>::const_iterator first, std::deque<Block>::const_iterator end) {
+BlockList::Packed BlockList::pack(std::deque<Block>::const_iterator first,
+                                  const std::deque<Block>::const_iterator& end) {
     Packed packed;
     packed.oldest_ms = first->commit_time_ms;
     std::uint64_t at = 0;

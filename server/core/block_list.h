@@ -87,7 +87,7 @@ private:
         std::string bytes;
     };
 
-    static Packed pack(std::deque<Block>::const_iterator first, std::deque<Block>::const_iterator end);
+    static Packed pack(std::deque<Block>::const_iterator first, const std::deque<Block>::const_iterator& end);
     static std::vector<Block> unpack(const Packed& packed);
     bool bring_near();
 

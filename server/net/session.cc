@@ -139,7 +139,6 @@ std::size_t Session::max_frame() const {
 
 std::size_t Session::take_frames(std::string_view bytes) {
     std::size_t used = 0;
-    std::size_t largest_answer = 0;
     while (!closing_) {
         base::ByteReader in(bytes.substr(used));
         const std::size_t size = in.fixed32();
@@ -156,14 +155,11 @@ std::size_t Session::take_frames(std::string_view bytes) {
         }
         if (size > in.left()) break;
         used += protocol::kFramePrefixBytes + size;
-        const std::size_t waiting = outbox_.bytes();
         if (!handle_frame(in.raw(size))) {
             if (home_ != nullptr) used -= protocol::kFramePrefixBytes + size;  // read again where it belongs
             break;
         }
-        largest_answer = std::max(largest_answer, outbox_.bytes() - waiting);
-        if (outbox_.bytes() > Outbox::kHardLimit + largest_answer) {  // one large answer is fine
-            // Many small requests with large answers, sent together.
+        if (outbox_.overflows(Outbox::kHardLimit)) {  // many small requests with larger answers, sent together
             runtime::log("net").warn("client asks for more than it reads, connection closed conn={} client={:?}",
                                      id_.value, client_name_);
             closing_ = true;

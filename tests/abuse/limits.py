@@ -318,6 +318,21 @@ class Limits(unittest.TestCase):
                     other.receive(20)
         self.connection.request(ping=session.Ping())
 
+    def test_a_client_may_ask_while_a_large_message_is_on_its_way_to_it(self):
+        body = bytes(15 << 20)  # more than sockets buffer, and more than answers may wait
+        self.connection.publish(self.queue, [Message(body=body)])
+        with Connection(self.broker.address) as other:
+            other.send(Frame(request_id=1, consume=data.Consume(queue=self.queue, name="c", consumer=1,
+                                                                credit_messages=1)))
+            self.assertEqual(other.receive(20).WhichOneof("kind"), "consume_ok")
+            while not other.readable():  # the message has begun to come
+                pass
+            for number in range(3):
+                other.send(Frame(request_id=10 + number, ping=session.Ping()))
+                self.connection.request(ping=session.Ping())
+            kinds = [other.receive(20).WhichOneof("kind") for _ in range(4)]
+        self.assertEqual(kinds, ["deliver", "pong", "pong", "pong"])
+
     def test_answers_from_the_disk_are_refused_not_piled_up_past_8_mib(self):
         for _ in range(40):  # more than stays in memory for a queue that nobody consumes
             self.connection.publish(self.queue, [Message(body=bytes(1 << 20))])

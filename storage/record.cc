@@ -19,7 +19,6 @@ std::uint32_t narrow(std::uint64_t value, bool& ok) {
 constexpr std::uint64_t kHasOffsets = 1;  // block index
 constexpr std::uint64_t kHasDue = 2;
 constexpr std::uint64_t kHasLane = 1;  // returned message
-constexpr std::uint64_t kHasPlace = 2;
 
 std::uint64_t get_parts(ByteReader& in, std::uint64_t known, bool& ok) {
     if (in.at_end()) return 0;
@@ -315,10 +314,9 @@ std::string ReturnedRecord::encode() const {
     out.varint(static_cast<std::uint64_t>(dying));
     out.string(last_error);
     out.string(last_consumer);
-    const std::uint64_t parts = (lane == kDefaultLane ? 0 : kHasLane) | (place_ms == 0 ? 0 : kHasPlace);
-    if (parts != 0) out.varint(parts);
-    if (lane != kDefaultLane) out.u8(lane);
-    if (place_ms != 0) out.varint(static_cast<std::uint64_t>(place_ms));
+    if (lane == kDefaultLane) return bytes;
+    out.varint(kHasLane);
+    out.u8(lane);
     return bytes;
 }
 
@@ -334,9 +332,7 @@ Result<ReturnedRecord> ReturnedRecord::decode(std::string_view bytes) {
     record.dying = to_reason(in.varint(), ok);
     record.last_error = in.string();
     record.last_consumer = in.string();
-    const std::uint64_t parts = get_parts(in, kHasLane | kHasPlace, ok);
-    if ((parts & kHasLane) != 0) record.lane = in.u8();
-    if ((parts & kHasPlace) != 0) record.place_ms = static_cast<std::int64_t>(in.varint());
+    if (get_parts(in, kHasLane, ok) != 0) record.lane = in.u8();
     if (!ok || !in.ok() || !in.at_end() || record.lane > kMaxLane) return bad("returned message");
     return record;
 }

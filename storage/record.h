@@ -115,7 +115,6 @@ struct ReturnedRecord {
     std::int64_t visible_at_ms = 0;
     DeathReason dying = DeathReason::kNone;  // decided, but its body is still to be moved to the dead letters
     LaneId lane = kDefaultLane;
-    std::int64_t place_ms = 0;  // of its position (SEMANTICS section 1); 0: when its block was committed
     std::string last_error;
     std::string last_consumer;
     friend bool operator==(const ReturnedRecord&, const ReturnedRecord&) = default;

@@ -69,10 +69,6 @@ struct Block {
     [[nodiscard]] Sequence sequence(std::uint32_t index) const {
         return Sequence(first.value + (offsets ? (*offsets)[index] : index));
     }
-    // Time of its position.
-    [[nodiscard]] std::int64_t place_ms(std::uint32_t index) const {
-        return due_ms ? (*due_ms)[index] : commit_time_ms;
-    }
     // Index of the first message at or behind `sequence`; count if there is none.
     [[nodiscard]] std::uint32_t index_from(Sequence sequence) const {
         if (sequence <= first) return 0;

@@ -229,10 +229,8 @@ Block* Queue::find_block(Sequence sequence) {
     return nullptr;
 }
 
-Position Queue::position(const Block& block, std::uint32_t index) const {
-    const auto returned = returned_.find(block.sequence(index));
-    const std::int64_t moved = returned == returned_.end() ? 0 : returned->second.place_ms;
-    return {moved != 0 ? moved : block.place_ms(index), block.sequence(index)};
+Position Queue::position(const Block& block, std::uint32_t index) {
+    return {block.due_ms ? (*block.due_ms)[index] : block.commit_time_ms, block.sequence(index)};
 }
 
 bool Queue::is_ready(const Block& block, std::uint32_t index) const {

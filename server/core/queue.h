@@ -174,7 +174,7 @@ private:
     // Those of the block's priority that are due; the block's own lane may be one of scheduled messages.
     std::set<Position>& ready_beside(const Block& block) { return lane(block.lane % storage::kPriorities).ready; }
     [[nodiscard]] bool is_ready(const Block& block, std::uint32_t index) const;
-    [[nodiscard]] Position position(const Block& block, std::uint32_t index) const;
+    [[nodiscard]] static Position position(const Block& block, std::uint32_t index);
 
     // Blocks (queue.cc).
     Block* find_block(Sequence sequence);  // null if it is gone, or was never near

@@ -203,7 +203,7 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
         peek->next = wanted[limit].item.sequence;
         wanted.resize(limit);
     }
-    // One read for each lane that lacks bodies.
+    // One read for each lane that lacks bodies; together they bring not much more than was asked for.
     std::map<storage::LaneId, std::pair<Sequence, Sequence>> missing;
     for (const Peek::Wanted& want : wanted) {
         if (!want.payload) missing.try_emplace(want.lane, want.block, want.block).first->second.second = want.block;
@@ -221,7 +221,7 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
         request.lane = lane;
         request.first = blocks.first;
         request.last = blocks.second;
-        request.max_bytes = max_bytes + kBlockTargetBytes;
+        request.max_bytes = max_bytes / missing.size() + kBlockTargetBytes;
         shared_.reader.read(request, [peek, max_bytes, shared_done, id = lane](const std::vector<ReadBlock>& read) {
             peek->on_read(id, read);
             if (--peek->reads == 0) (*shared_done)(peek->finish(max_bytes));

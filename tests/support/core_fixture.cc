@@ -451,4 +451,20 @@ QueueFixture::QueueFixture(const QueueSettings& settings) {
     REQUIRE(connect(SessionId(1)));
 }
 
+std::vector<std::string> drain(NamespaceFixture& queue) {
+    std::vector<std::string> seen;
+    while (queue.untaken() != 0) {
+        const Received message = queue.next();
+        seen.push_back(message.body);
+        REQUIRE(queue.ack(message).settled->count == 1);
+    }
+    return seen;
+}
+
+ConsumeOptions one_at_a_time() {
+    ConsumeOptions options;
+    options.credit = 1;
+    return options;
+}
+
 }  // namespace rockdove::test

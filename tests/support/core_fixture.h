@@ -248,6 +248,10 @@ public:
     void reconnect() { (void)connect(SessionId(1)); }
 };
 
+// Takes and acks one message after the other; for a consumer with credit 1.
+std::vector<std::string> drain(NamespaceFixture& queue);
+ConsumeOptions one_at_a_time();
+
 // "m1", "m2", ... "m<count>", from `first`.
 std::vector<std::string> numbered(std::size_t count, std::size_t first = 1);
 

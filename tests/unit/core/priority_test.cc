@@ -20,23 +20,6 @@ Batch batch(const std::vector<Sent>& messages) {
     return out;
 }
 
-// Takes and acks one message after the other, by a consumer with credit 1.
-Bodies drain(NamespaceFixture& queue) {
-    Bodies seen;
-    while (queue.untaken() != 0) {
-        const Received message = queue.next();
-        seen.push_back(message.body);
-        REQUIRE(queue.ack(message).settled->count == 1);
-    }
-    return seen;
-}
-
-ConsumeOptions one_at_a_time() {
-    ConsumeOptions options;
-    options.credit = 1;
-    return options;
-}
-
 std::size_t records(NamespaceFixture& queue, storage::Tag tag) {
     std::size_t count = 0;
     const auto [begin, end] = storage::tag_range(NamespaceId(1), tag);

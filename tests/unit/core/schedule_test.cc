@@ -23,22 +23,6 @@ Answered send(NamespaceFixture& queue, const std::string& body, MessageTraits tr
     return queue.publish(batch);
 }
 
-Bodies drain(NamespaceFixture& queue) {
-    Bodies seen;
-    while (queue.untaken() != 0) {
-        const Received message = queue.next();
-        seen.push_back(message.body);
-        REQUIRE(queue.ack(message).settled->count == 1);
-    }
-    return seen;
-}
-
-ConsumeOptions one_at_a_time() {
-    ConsumeOptions options;
-    options.credit = 1;
-    return options;
-}
-
 TEST_CASE("a scheduled message is delivered when it is due, not a millisecond before", "[core][schedule]") {
     QueueFixture queue;
     REQUIRE(queue.consume());

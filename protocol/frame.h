@@ -47,6 +47,9 @@ enum class FrameKind : std::uint32_t {
     kQueuePeekReply = 40,
     kStatsRequest = 41,
     kStats = 42,
+    kQueueKeys = 60,
+    kQueueKeysReply = 61,
+    kQueueKeyResume = 62,
 };
 
 struct FrameView {

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 
+#include "protocol/base/key_hash.h"
 #include "protocol/limits.h"
 #include "protocol/wire.h"
 
@@ -21,7 +22,10 @@ enum : std::uint32_t {
     kDedupId = 11,
     kDelay = 12,
     kNotBefore = 13,
-    kMaxAttempts = 17,
+    kTtl = 14,
+    kExpiresAt = 15,
+    kDeadline = 16,
+    kMaxAttemptsField = 17,
 };
 
 constexpr char kRecordTag = 0x7A;  // Publish.messages: field 15, length-delimited
@@ -90,6 +94,17 @@ Result<void> check_header(std::string_view encoded, std::size_t& total) {
     return {};
 }
 
+// A time or a duration in milliseconds.
+Result<void> read_ms(const Field& field, std::int64_t& out) {
+    if (field.value > static_cast<std::uint64_t>(kMaxTimeMs)) {
+        return invalid(std::string(name_of(field.number)) + " " +
+                       std::to_string(static_cast<std::int64_t>(field.value)) + " is out of range: 0 to " +
+                       std::to_string(kMaxTimeMs));
+    }
+    out = static_cast<std::int64_t>(field.value);
+    return {};
+}
+
 Error unsupported(std::uint32_t number) {
     return {ErrorCode::kUnsupported, std::string("this broker does not support the message property ") +
                                          name_of(number) + " yet; send the message without it"};
@@ -124,20 +139,35 @@ Result<void> check_message(std::string_view encoded, MessageTraits& traits) {
                 traits.priority = static_cast<std::uint8_t>(field.value);
                 break;
             case kDelay:
-                if (field.type != WireType::kVarint) break;
-                if (field.value > static_cast<std::uint64_t>(kMaxTimeMs)) {
-                    return invalid("delay_ms " + std::to_string(field.value) + " is out of range: 0 to " +
-                                   std::to_string(kMaxTimeMs));
-                }
-                traits.delay_ms = static_cast<std::int64_t>(field.value);
-                break;
             case kNotBefore:
+            case kTtl:
+            case kExpiresAt:
+            case kDeadline: {
                 if (field.type != WireType::kVarint) break;
-                if (field.value > static_cast<std::uint64_t>(kMaxTimeMs)) {
-                    return invalid("not_before_ms " + std::to_string(static_cast<std::int64_t>(field.value)) +
-                                   " is out of range: 0 to " + std::to_string(kMaxTimeMs));
+                std::int64_t& to = field.number == kDelay       ? traits.delay_ms
+                                   : field.number == kNotBefore ? traits.not_before_ms
+                                   : field.number == kTtl       ? traits.ttl_ms
+                                   : field.number == kExpiresAt ? traits.expires_at_ms
+                                                                : traits.deadline_ms;
+                if (Result<void> ok = read_ms(field, to); !ok) return ok;
+                break;
+            }
+            case kMaxAttemptsField:
+                if (field.type != WireType::kVarint) break;
+                if (field.value > kMaxAttempts) {
+                    return invalid("max_attempts " + std::to_string(field.value) + " is out of range: 1 to " +
+                                   std::to_string(kMaxAttempts) + ", or 0 for the queue's");
                 }
-                traits.not_before_ms = static_cast<std::int64_t>(field.value);
+                traits.max_attempts = static_cast<std::uint32_t>(field.value);
+                break;
+            case kKey:
+                if (field.type != WireType::kBytes) break;
+                if (field.bytes.size() > kMaxKeyBytes) {
+                    return invalid("key has " + std::to_string(field.bytes.size()) + " bytes; at most " +
+                                   std::to_string(kMaxKeyBytes) + " are allowed");
+                }
+                if (!valid_utf8(field.bytes)) return invalid("key is not valid UTF-8");
+                traits.key = base::key_hash(field.bytes);
                 break;
             default:
                 if (field.number >= kContentType && field.number <= kTracestate) {
@@ -149,7 +179,7 @@ Result<void> check_message(std::string_view encoded, MessageTraits& traits) {
                     if (!valid_utf8(field.bytes)) {
                         return invalid(std::string(name_of(field.number)) + " is not valid UTF-8");
                     }
-                } else if (field.number >= kKey && field.number <= kMaxAttempts) {
+                } else if (field.number == kDedupId) {
                     const bool set = field.type == WireType::kBytes ? !field.bytes.empty() : field.value != 0;
                     if (set) return unsupported(field.number);
                 }
@@ -158,6 +188,9 @@ Result<void> check_message(std::string_view encoded, MessageTraits& traits) {
     if (!in.ok()) return Error(ErrorCode::kProtocol, "a message that is not a protobuf message");
     if (traits.delay_ms != 0 && traits.not_before_ms != 0) {
         return invalid("delay_ms and not_before_ms exclude each other; give one of them");
+    }
+    if (traits.ttl_ms != 0 && traits.expires_at_ms != 0) {
+        return invalid("ttl_ms and expires_at_ms exclude each other; give one of them");
     }
     return {};
 }

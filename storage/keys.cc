@@ -69,6 +69,10 @@ std::string dead_key(NamespaceId ns, QueueId queue, Sequence sequence) {
     return sequence_key(ns, Tag::kDead, queue, sequence);
 }
 
+std::string paused_key_key(NamespaceId ns, QueueId queue, std::uint64_t hash) {
+    return sequence_key(ns, Tag::kKey, queue, Sequence(hash));
+}
+
 std::string producer_key(NamespaceId ns, std::string_view producer_id) {
     return start_key(ns, Tag::kProducer).append(producer_id);
 }
@@ -111,6 +115,7 @@ Result<KeyView> parse_key(std::string_view key) {
             view.sequence = Sequence(in.big64());
             if (view.lane > kMaxLane) return bad();
             break;
+        case Tag::kKey:
         case Tag::kReturned:
         case Tag::kDead:
             view.queue = QueueId(in.big32());

@@ -16,6 +16,7 @@ enum class Tag : char {
     kHead = 'h',        // next sequence of a queue whose last block is gone
     kBlockIndex = 'i',  // what recovery needs to know of a block
     kPlacement = 'l',   // name -> shard, of a namespace on another shard; namespace 0 of shard 0
+    kKey = 'k',         // an ordering key that an operator has to resume
     kMeta = 'm',        // written by the store with each commit; namespace 0
     kNamespace = 'n',   // name -> namespace id; namespace 0
     kProducer = 'p',    // epoch and unforgotten answers of a producer
@@ -40,7 +41,7 @@ struct KeyView {
     Tag tag = Tag::kMeta;
     QueueId queue;          // all but those without a queue: kMeta, kNamespace, kPlacement, kProducer, kShardCount
     LaneId lane = 0;        // kBlock, kBlockIndex, kBlockState
-    Sequence sequence;      // kBlock, kBlockIndex, kBlockState (first of the block); kReturned, kDead
+    Sequence sequence;      // kBlock, kBlockIndex, kBlockState (first of the block); kReturned, kDead; of kKey its hash
     std::string_view name;  // kNamespace, kPlacement, kProducer
 };
 
@@ -55,6 +56,7 @@ std::string block_index_key(NamespaceId ns, QueueId queue, Sequence first, LaneI
 std::string block_state_key(NamespaceId ns, QueueId queue, Sequence first, LaneId lane = kDefaultLane);
 std::string returned_key(NamespaceId ns, QueueId queue, Sequence sequence);
 std::string dead_key(NamespaceId ns, QueueId queue, Sequence sequence);
+std::string paused_key_key(NamespaceId ns, QueueId queue, std::uint64_t hash);
 std::string producer_key(NamespaceId ns, std::string_view producer_id);
 
 // Range of all keys of a kind: [first, second).

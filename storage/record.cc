@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "protocol/base/bytes.h"
+#include "protocol/base/key_hash.h"
 
 namespace rockdove::storage {
 
@@ -18,7 +19,13 @@ std::uint32_t narrow(std::uint64_t value, bool& ok) {
 // Parts at the end of a record that most do without. If any is there, a varint says which.
 constexpr std::uint64_t kHasOffsets = 1;  // block index
 constexpr std::uint64_t kHasDue = 2;
+constexpr std::uint64_t kHasExpiry = 4;
+constexpr std::uint64_t kHasOneExpiry = 8;  // for all messages
+constexpr std::uint64_t kHasMaxAttempts = 16;
+constexpr std::uint64_t kIsKeyed = 32;
+constexpr std::uint64_t kHasKeys = 64;
 constexpr std::uint64_t kHasLane = 1;  // returned message
+constexpr std::uint64_t kHasKey = 2;
 
 std::uint64_t get_parts(ByteReader& in, std::uint64_t known, bool& ok) {
     if (in.at_end()) return 0;
@@ -33,7 +40,7 @@ std::int64_t add_wrapping(std::int64_t a, std::int64_t b) {
 }
 
 DeathReason to_reason(std::uint64_t value, bool& ok) {
-    if (value > static_cast<std::uint64_t>(DeathReason::kRejected)) ok = false;
+    if (value > static_cast<std::uint64_t>(DeathReason::kExpiredInRetry)) ok = false;
     return static_cast<DeathReason>(value);
 }
 
@@ -118,6 +125,11 @@ std::string QueueRecord::encode() const {
     out.varint(settings.max_bytes);
     out.varint(settings.dead_max);
     out.varint(static_cast<std::uint64_t>(settings.reconnect_grace.count()));
+    out.varint(static_cast<std::uint64_t>(settings.ttl.count()));
+    out.u8(static_cast<std::uint8_t>(settings.on_expire));
+    out.u8(static_cast<std::uint8_t>(settings.key_on_retry));
+    out.u8(static_cast<std::uint8_t>(settings.key_on_dead));
+    out.varint(settings.oldest_every);
     return bytes;
 }
 
@@ -143,6 +155,13 @@ Result<QueueRecord> QueueRecord::decode(std::string_view bytes) {
     s.max_bytes = in.varint();
     s.dead_max = in.varint();
     s.reconnect_grace = millis();
+    if (!in.at_end()) {  // written by an older version otherwise
+        s.ttl = millis();
+        s.on_expire = static_cast<OnExpire>(in.u8());
+        s.key_on_retry = static_cast<KeyOnRetry>(in.u8());
+        s.key_on_dead = static_cast<KeyOnDead>(in.u8());
+        s.oldest_every = narrow(in.varint(), ok);
+    }
     if (!ok || !in.ok() || !in.at_end() || !check_settings(s)) return bad("queue");
     return record;
 }
@@ -167,7 +186,13 @@ std::string BlockIndexRecord::encode() const {
     writer.varint(count);
     writer.varint(bytes);
     writer.varint(static_cast<std::uint64_t>(commit_time_ms));
-    const std::uint64_t parts = (offsets.empty() ? 0 : kHasOffsets) | (due_ms.empty() ? 0 : kHasDue);
+    const bool one_expiry = expires_ms.size() == 1;
+    const std::uint64_t parts = (offsets.empty() ? 0 : kHasOffsets) | (due_ms.empty() ? 0 : kHasDue) |
+                                (expires_ms.empty() ? 0
+                                 : one_expiry       ? kHasOneExpiry
+                                                    : kHasExpiry) |
+                                (max_attempts.empty() ? 0 : kHasMaxAttempts) | (keyed ? kIsKeyed : 0) |
+                                (keys.empty() ? 0 : kHasKeys);
     if (parts == 0) return out;
     writer.varint(parts);
     for (std::size_t i = 1; i < offsets.size(); ++i) writer.varint(offsets[i] - offsets[i - 1] - 1);
@@ -176,6 +201,13 @@ std::string BlockIndexRecord::encode() const {
         writer.signed_varint(due - time);
         time = due;
     }
+    time = commit_time_ms;
+    for (const std::int64_t expires : expires_ms) {
+        writer.signed_varint(expires - time);
+        time = expires;
+    }
+    for (const std::uint32_t most : max_attempts) writer.varint(most);
+    for (const std::uint64_t key : keys) writer.fixed64(key);
     return out;
 }
 
@@ -186,8 +218,11 @@ Result<BlockIndexRecord> BlockIndexRecord::decode(std::string_view bytes) {
     record.count = narrow(in.varint(), ok);
     record.bytes = narrow(in.varint(), ok);
     record.commit_time_ms = static_cast<std::int64_t>(in.varint());
-    const std::uint64_t parts = get_parts(in, kHasOffsets | kHasDue, ok);
-    if (parts != 0 && !plausible(record.count - 1, in)) return bad("block index");
+    const std::uint64_t parts =
+        get_parts(in, kHasOffsets | kHasDue | kHasExpiry | kHasOneExpiry | kHasMaxAttempts | kIsKeyed | kHasKeys, ok);
+    record.keyed = (parts & kIsKeyed) != 0;
+    if ((parts & ~(kHasOneExpiry | kIsKeyed)) != 0 && !plausible(record.count - 1, in)) return bad("block index");
+    if ((parts & kHasExpiry) != 0 && (parts & kHasOneExpiry) != 0) return bad("block index");
     if ((parts & kHasOffsets) != 0) {
         std::uint64_t offset = 0;
         record.offsets.reserve(record.count);
@@ -204,8 +239,48 @@ Result<BlockIndexRecord> BlockIndexRecord::decode(std::string_view bytes) {
             record.due_ms.push_back(time = add_wrapping(time, in.signed_varint()));
         }
     }
+    if ((parts & (kHasExpiry | kHasOneExpiry)) != 0) {
+        const std::size_t count = (parts & kHasOneExpiry) != 0 ? 1 : record.count;
+        std::int64_t time = record.commit_time_ms;
+        record.expires_ms.reserve(count);
+        while (record.expires_ms.size() < count && in.ok()) {
+            record.expires_ms.push_back(time = add_wrapping(time, in.signed_varint()));
+        }
+    }
+    if ((parts & kHasMaxAttempts) != 0) {
+        record.max_attempts.reserve(record.count);
+        while (record.max_attempts.size() < record.count && in.ok()) {
+            record.max_attempts.push_back(narrow(in.varint(), ok));
+        }
+    }
+    if ((parts & kHasKeys) != 0) {
+        record.keys.reserve(record.count);
+        while (record.keys.size() < record.count && in.ok()) record.keys.push_back(in.fixed64());
+    }
     if (!ok || !in.ok() || !in.at_end() || record.count == 0) return bad("block index");
     return record;
+}
+
+std::string_view message_key(std::string_view message) {
+    constexpr std::uint64_t kKeyField = 10;  // message.proto
+    std::string_view key;
+    ByteReader in(message);
+    while (!in.at_end() && in.ok()) {
+        const std::uint64_t tag = in.varint();
+        if ((tag & 7) == 2) {
+            const std::string_view bytes = in.string();
+            if (tag >> 3 == kKeyField) key = bytes;
+        } else if ((tag & 7) == 0) {
+            in.varint();
+        } else if ((tag & 7) == 1) {
+            in.fixed64();
+        } else if ((tag & 7) == 5) {
+            in.fixed32();
+        } else {
+            break;
+        }
+    }
+    return in.ok() ? key : std::string_view();
 }
 
 void write_block_header(std::string& block, const BlockHeader& header) {
@@ -221,27 +296,52 @@ Result<BlockView> read_block(std::string_view block) {
     view.header.count = in.fixed32();
     view.header.flags = in.fixed32();
     view.header.commit_time_ms = static_cast<std::int64_t>(in.fixed64());
-    if (!in.ok() || view.header.flags != 0 || !plausible(view.header.count, in)) return bad("block");
+    if (!in.ok() || (view.header.flags & ~kKeyed) != 0 || !plausible(view.header.count, in)) return bad("block");
     view.ends.reserve(view.header.count);
     for (std::uint32_t i = 0; i < view.header.count; ++i) {
         if (in.u8() != static_cast<std::uint8_t>(kMessageTag)) return bad("block");
-        in.string();
+        const std::string_view message = in.string();
+        if ((view.header.flags & kKeyed) != 0) view.keys.push_back(base::key_hash(message_key(message)));
         view.ends.push_back(static_cast<std::uint32_t>(in.position() - block.data()));
     }
     if (!in.ok() || !in.at_end()) return bad("block");
     return view;
 }
 
-std::string BlockStateRecord::encode() const {
-    std::string bytes;
-    ByteWriter out(bytes);
-    out.varint(done.size());
+namespace {
+
+using Ranges = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+
+void put_ranges(ByteWriter& out, const Ranges& ranges) {
+    out.varint(ranges.size());
     std::uint32_t at = 0;
-    for (const auto& [first, end] : done) {
+    for (const auto& [first, end] : ranges) {
         out.varint(first - at);
         out.varint(end - first);
         at = end;
     }
+}
+
+Ranges get_ranges(ByteReader& in, bool& ok) {
+    Ranges ranges;
+    const std::uint64_t count = in.varint();
+    ok = ok && plausible(count, in);
+    std::uint64_t at = 0;
+    for (std::uint64_t i = 0; i < count && in.ok() && ok; ++i) {
+        const std::uint32_t first = narrow(at + narrow(in.varint(), ok), ok);
+        const std::uint32_t end = narrow(std::uint64_t{first} + narrow(in.varint(), ok), ok);
+        ranges.emplace_back(first, end);
+        at = end;
+    }
+    return ranges;
+}
+
+}  // namespace
+
+std::string BlockStateRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    put_ranges(out, done);
     out.varint(runs.size());
     for (const RunRecord& run : runs) {
         out.varint(run.first);
@@ -254,6 +354,7 @@ std::string BlockStateRecord::encode() const {
         out.varint(static_cast<std::uint64_t>(run.lease_end_ms));
         out.string(run.consumer);
     }
+    if (!expired.empty()) put_ranges(out, expired);
     return bytes;
 }
 
@@ -261,15 +362,7 @@ Result<BlockStateRecord> BlockStateRecord::decode(std::string_view bytes) {
     ByteReader in(bytes);
     bool ok = true;
     BlockStateRecord record;
-    const std::uint64_t ranges = in.varint();
-    if (!plausible(ranges, in)) return bad("block state");
-    std::uint64_t at = 0;
-    for (std::uint64_t i = 0; i < ranges && in.ok() && ok; ++i) {
-        const std::uint32_t first = narrow(at + narrow(in.varint(), ok), ok);
-        const std::uint32_t end = narrow(std::uint64_t{first} + narrow(in.varint(), ok), ok);
-        record.done.emplace_back(first, end);
-        at = end;
-    }
+    record.done = get_ranges(in, ok);
     const std::uint64_t runs = in.varint();
     if (!plausible(runs, in)) return bad("block state");
     for (std::uint64_t i = 0; i < runs && in.ok() && ok; ++i) {
@@ -285,6 +378,7 @@ Result<BlockStateRecord> BlockStateRecord::decode(std::string_view bytes) {
         run.consumer = in.string();
         record.runs.push_back(std::move(run));
     }
+    if (ok && !in.at_end()) record.expired = get_ranges(in, ok);
     if (!ok || !in.ok() || !in.at_end()) return bad("block state");
     return record;
 }
@@ -299,6 +393,10 @@ std::string_view death_reason_name(DeathReason reason) {
             return "max_releases";
         case DeathReason::kRejected:
             return "rejected";
+        case DeathReason::kExpired:
+            return "expired";
+        case DeathReason::kExpiredInRetry:
+            return "expired_in_retry";
     }
     return "unknown";
 }
@@ -314,9 +412,11 @@ std::string ReturnedRecord::encode() const {
     out.varint(static_cast<std::uint64_t>(dying));
     out.string(last_error);
     out.string(last_consumer);
-    if (lane == kDefaultLane) return bytes;
-    out.varint(kHasLane);
-    out.u8(lane);
+    const std::uint64_t parts = (lane == kDefaultLane ? 0 : kHasLane) | (key == 0 ? 0 : kHasKey);
+    if (parts == 0) return bytes;
+    out.varint(parts);
+    if (lane != kDefaultLane) out.u8(lane);
+    if (key != 0) out.fixed64(key);
     return bytes;
 }
 
@@ -332,7 +432,9 @@ Result<ReturnedRecord> ReturnedRecord::decode(std::string_view bytes) {
     record.dying = to_reason(in.varint(), ok);
     record.last_error = in.string();
     record.last_consumer = in.string();
-    if (get_parts(in, kHasLane, ok) != 0) record.lane = in.u8();
+    const std::uint64_t parts = get_parts(in, kHasLane | kHasKey, ok);
+    if ((parts & kHasLane) != 0) record.lane = in.u8();
+    if ((parts & kHasKey) != 0) record.key = in.fixed64();
     if (!ok || !in.ok() || !in.at_end() || record.lane > kMaxLane) return bad("returned message");
     return record;
 }
@@ -377,6 +479,25 @@ Result<DeadRecord> DeadRecord::decode(std::string_view bytes) {
     }
     record.message = in.string();
     if (!ok || !in.ok() || !in.at_end()) return bad("dead letter");
+    return record;
+}
+
+std::string PausedKeyRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.varint(static_cast<std::uint64_t>(since_ms));
+    out.varint(sequence.value);
+    out.string(key);
+    return bytes;
+}
+
+Result<PausedKeyRecord> PausedKeyRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    PausedKeyRecord record;
+    record.since_ms = static_cast<std::int64_t>(in.varint());
+    record.sequence = Sequence(in.varint());
+    record.key = in.string();
+    if (!in.ok() || !in.at_end()) return bad("paused key");
     return record;
 }
 

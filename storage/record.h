@@ -58,6 +58,14 @@ struct BlockIndexRecord {
     std::vector<std::uint32_t> offsets;
     // Of each message, when it is due: after the commit. Empty but in lanes of scheduled messages.
     std::vector<std::int64_t> due_ms;
+    // Of each message, when it expires, 0: never; or one for all; empty: none does.
+    std::vector<std::int64_t> expires_ms;
+    // Of each message, how often it may be tried, 0: as the queue says; empty: all as the queue says.
+    std::vector<std::uint32_t> max_attempts;
+    bool keyed = false;  // some of them have ordering keys
+    // Of each message, the hash of its key, 0: none. Empty but in lanes of scheduled messages with keys: elsewhere the
+    // key is read from the message.
+    std::vector<std::uint64_t> keys;
     std::string encode() const;
     static Result<BlockIndexRecord> decode(std::string_view bytes);
 };
@@ -68,15 +76,19 @@ inline constexpr std::size_t kBlockHeaderBytes = 16;
 inline constexpr char kMessageTag = 0x7A;
 struct BlockHeader {
     std::uint32_t count = 0;
-    std::uint32_t flags = 0;  // 0 so far
+    std::uint32_t flags = 0;  // kKeyed
     std::int64_t commit_time_ms = 0;
 };
+inline constexpr std::uint32_t kKeyed = 1;  // some of its messages have ordering keys
 // Overwrites the first kBlockHeaderBytes of `block`.
 void write_block_header(std::string& block, const BlockHeader& header);
 struct BlockView {
     BlockHeader header;
     std::vector<std::uint32_t> ends;  // end of each message record, counted from the start of the block
+    std::vector<std::uint64_t> keys;  // hash of each message's key, 0: none; empty if the block is not keyed
 };
+// The ordering key of a message as its publisher encoded it; empty: none.
+std::string_view message_key(std::string_view message);
 Result<BlockView> read_block(std::string_view block);
 
 // Messages [first, first + count) of a block, started together.
@@ -95,6 +107,8 @@ struct RunRecord {
 struct BlockStateRecord {
     std::vector<std::pair<std::uint32_t, std::uint32_t>> done;  // [first, end) of settled messages, ascending
     std::vector<RunRecord> runs;
+    // [first, end) of messages that have expired, whose bodies are still to be moved to the dead letters.
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> expired;
     std::string encode() const;
     static Result<BlockStateRecord> decode(std::string_view bytes);
 };
@@ -104,6 +118,8 @@ enum class DeathReason : std::uint8_t {
     kMaxAttempts = 1,
     kMaxReleases = 2,
     kRejected = 3,
+    kExpired = 4,
+    kExpiredInRetry = 5,
 };
 std::string_view death_reason_name(DeathReason reason);  // "max_attempts"
 
@@ -115,6 +131,7 @@ struct ReturnedRecord {
     std::int64_t visible_at_ms = 0;
     DeathReason dying = DeathReason::kNone;  // decided, but its body is still to be moved to the dead letters
     LaneId lane = kDefaultLane;
+    std::uint64_t key = 0;  // hash of its key; 0: none
     std::string last_error;
     std::string last_consumer;
     friend bool operator==(const ReturnedRecord&, const ReturnedRecord&) = default;
@@ -139,6 +156,16 @@ struct DeadRecord {
     std::string message;        // as the publisher encoded it
     std::string encode() const;
     static Result<DeadRecord> decode(std::string_view bytes);
+};
+
+// An ordering key that stopped with a death (SEMANTICS L-3).
+struct PausedKeyRecord {
+    std::int64_t since_ms = 0;
+    Sequence sequence;  // of the message that died
+    std::string key;
+    friend bool operator==(const PausedKeyRecord&, const PausedKeyRecord&) = default;
+    std::string encode() const;
+    static Result<PausedKeyRecord> decode(std::string_view bytes);
 };
 
 // What was answered to producer sequences [first, first + count).

@@ -38,6 +38,7 @@ bool only_reads(const v1::Frame& frame) {
         case v1::Frame::kQueueShow:
         case v1::Frame::kQueueList:
         case v1::Frame::kQueuePeek:
+        case v1::Frame::kQueueKeys:
         case v1::Frame::kStatsRequest:
         case v1::Frame::kPing:
             return true;

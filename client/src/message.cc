@@ -213,6 +213,11 @@ void Access::fill(const QueueOptions& options, v1::QueueCreate& create) {
     if (options.max_bytes_) settings.set_max_bytes(*options.max_bytes_);
     if (options.dead_max_) settings.set_dead_max(*options.dead_max_);
     if (options.reconnect_grace_ms_) settings.set_reconnect_grace_ms(*options.reconnect_grace_ms_);
+    if (options.ttl_ms_) settings.set_ttl_ms(*options.ttl_ms_);
+    if (options.drop_expired_) settings.set_on_expire(*options.drop_expired_ ? v1::EXPIRED_DROP : v1::EXPIRED_DEAD);
+    if (options.pass_on_retry_) settings.set_key_on_retry(*options.pass_on_retry_ ? v1::KEY_PASS : v1::KEY_HOLD);
+    if (options.pause_on_dead_) settings.set_key_on_dead(*options.pause_on_dead_ ? v1::KEY_PAUSE : v1::KEY_SKIP);
+    if (options.oldest_every_) settings.set_oldest_every(*options.oldest_every_);
 }
 
 }  // namespace detail
@@ -312,6 +317,26 @@ QueueOptions& QueueOptions::dead_max(std::uint64_t dead_letters) {
 }
 QueueOptions& QueueOptions::reconnect_grace(Millis time) {
     reconnect_grace_ms_ = positive_ms("reconnect_grace", time);
+    return *this;
+}
+QueueOptions& QueueOptions::ttl(Millis most) {
+    ttl_ms_ = positive_ms("ttl", most);
+    return *this;
+}
+QueueOptions& QueueOptions::drop_expired(bool drop) {
+    drop_expired_ = drop;
+    return *this;
+}
+QueueOptions& QueueOptions::pass_on_retry(bool pass) {
+    pass_on_retry_ = pass;
+    return *this;
+}
+QueueOptions& QueueOptions::pause_on_dead(bool pause) {
+    pause_on_dead_ = pause;
+    return *this;
+}
+QueueOptions& QueueOptions::oldest_every(std::uint32_t n) {
+    oldest_every_ = n;
     return *this;
 }
 QueueOptions& QueueOptions::if_not_exists(bool fine) {

@@ -32,6 +32,7 @@ struct ConfirmView {
     std::string_view id_prefix;
     Durability durability = Durability::kSync;
     std::vector<Exception> exceptions;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> ttl_lowered;  // [first, end), ascending
     bool ok = true;
 };
 
@@ -76,6 +77,18 @@ Exception read_exception(std::string_view bytes, bool& ok) {
     return exception;
 }
 
+std::pair<std::uint64_t, std::uint64_t> read_range(std::string_view bytes, bool& ok) {
+    std::uint64_t first = 0;
+    std::uint64_t count = 0;
+    protocol::FieldReader in(bytes);
+    while (in.next()) {
+        if (in.field().number == 1) first = in.field().value;
+        if (in.field().number == 2) count = in.field().value;
+    }
+    ok = ok && in.ok() && first <= UINT32_MAX && count <= UINT32_MAX;
+    return {first, first + count};
+}
+
 ConfirmView read_confirm(std::string_view bytes) {
     ConfirmView view;
     protocol::FieldReader in(bytes);
@@ -101,6 +114,9 @@ ConfirmView read_confirm(std::string_view bytes) {
                 break;
             case 7:
                 view.exceptions.push_back(read_exception(field.bytes, view.ok));
+                break;
+            case 8:
+                view.ttl_lowered.push_back(read_range(field.bytes, view.ok));
                 break;
             default:
                 break;
@@ -420,9 +436,12 @@ bool Producer::on_confirm(std::uint64_t request_id, std::string_view confirm, st
     receipt.durability = view.durability;
     std::uint64_t next = view.first_seq;
     std::size_t at = 0;
+    auto lowered = view.ttl_lowered.begin();
     const auto accept_until = [&](std::size_t end) {
         for (; at < end; ++at) {
             receipt.sequence = next++;
+            while (lowered != view.ttl_lowered.end() && lowered->second <= at) ++lowered;
+            receipt.ttl_lowered = lowered != view.ttl_lowered.end() && lowered->first <= at;
             accept(batch->waiters[at], receipt, ids);
         }
     };

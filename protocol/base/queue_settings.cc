@@ -25,6 +25,15 @@ Result<void> check_settings(const QueueSettings& s) {
     if (s.durability < Durability::kSync || s.durability > Durability::kMemory) {
         return Error(ErrorCode::kInvalid, "durability must be sync, async or memory");
     }
+    if (s.on_expire < OnExpire::kDead || s.on_expire > OnExpire::kDrop) {
+        return Error(ErrorCode::kInvalid, "on_expire must be dead or drop");
+    }
+    if (s.key_on_retry < KeyOnRetry::kHold || s.key_on_retry > KeyOnRetry::kPass) {
+        return Error(ErrorCode::kInvalid, "key_on_retry must be hold or pass");
+    }
+    if (s.key_on_dead < KeyOnDead::kSkip || s.key_on_dead > KeyOnDead::kPause) {
+        return Error(ErrorCode::kInvalid, "key_on_dead must be skip or pause");
+    }
     const Result<void> checks[] = {
         in_range_ms("lease_ms", s.lease, Millis(100), kDay),
         in_range<std::uint32_t>("max_attempts", s.max_attempts, 1, 1000),
@@ -36,6 +45,8 @@ Result<void> check_settings(const QueueSettings& s) {
         in_range_ms("max_retry_delay_ms", s.max_retry_delay, Millis(0), 365 * kDay),
         in_range<std::uint64_t>("dead_max", s.dead_max, 1, 10'000'000),
         in_range_ms("reconnect_grace_ms", s.reconnect_grace, Millis(0), Millis(600'000)),
+        in_range_ms("ttl_ms", s.ttl, Millis(0), 3650 * kDay),
+        in_range<std::uint32_t>("oldest_every", s.oldest_every, 0, 1000),
     };
     for (const Result<void>& check : checks) {
         if (!check) return check.error();

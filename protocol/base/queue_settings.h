@@ -15,6 +15,13 @@ enum class Durability : std::uint8_t {
     kMemory = 3,  // confirmed at once: gone with the process
 };
 
+// What becomes of a message whose time is over (T-3).
+enum class OnExpire : std::uint8_t { kDead = 1, kDrop = 2 };
+// Whether a message that waits for its next try holds the later ones of its key (E-2).
+enum class KeyOnRetry : std::uint8_t { kHold = 1, kPass = 2 };
+// Whether the key of a dead message goes on, or stops until an operator resumes it (L-3).
+enum class KeyOnDead : std::uint8_t { kSkip = 1, kPause = 2 };
+
 struct QueueSettings {
     Durability durability = Durability::kSync;
     Millis lease{30'000};                // 100 ms .. 24 h
@@ -29,6 +36,13 @@ struct QueueSettings {
     std::uint64_t max_bytes = 0;         // 0: unlimited; a memory queue gets kMemoryQueueBytes
     std::uint64_t dead_max = 100'000;    // 1 .. 10,000,000; the oldest is evicted and counted (L-2)
     Millis reconnect_grace{5'000};       // 0 .. 10 min
+
+    Millis ttl{0};  // bounds every message's time to live; 0: no bound; 0 .. 3650 d
+    OnExpire on_expire = OnExpire::kDead;
+    KeyOnRetry key_on_retry = KeyOnRetry::kHold;
+    KeyOnDead key_on_dead = KeyOnDead::kSkip;
+    std::uint32_t oldest_every =
+        0;  // every n-th choice takes the oldest, whatever its priority; 0: never (E-3); 0 .. 1000
 
     friend bool operator==(const QueueSettings&, const QueueSettings&) = default;
 };

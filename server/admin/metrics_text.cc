@@ -30,6 +30,8 @@ void counters(TextWriter& out, const ShardSnapshot& shard) {
         {"rockdove_messages_retried_total", {"Messages sent back to be tried again.", c.retried}},
         {"rockdove_messages_released_total", {"Messages handed back without counting an attempt.", c.released}},
         {"rockdove_messages_died_total", {"Messages given up: now dead letters.", c.died}},
+        {"rockdove_messages_expired_total",
+         {"Messages whose time was over: dropped, or among those given up.", c.expired}},
         {"rockdove_messages_damaged_total", {"Messages that failed their checksum and are not delivered.", c.damaged}},
         {"rockdove_leases_expired_total", {"Leases that ended before their message was settled.", c.expired_leases}},
         {"rockdove_commits_total", {"Commits written to the store.", shard.store.commits}},
@@ -106,6 +108,7 @@ void queues(TextWriter& out, const ShardSnapshot& shard) {
         {"rockdove_queue_retried_total", Kind::kCounter, "Messages of a queue sent back to be tried again.",
          &Info::retried},
         {"rockdove_queue_died_total", Kind::kCounter, "Messages of a queue given up.", &Info::died},
+        {"rockdove_queue_expired_total", Kind::kCounter, "Messages of a queue whose time was over.", &Info::expired},
     };
     for (const auto& [name, kind, help, member] : families) {
         out.family(name, kind, help);

@@ -73,6 +73,15 @@ const std::vector<Setting>& table() {
          1e7},
         {"queue_defaults.reconnect_grace", &S::reconnect_grace, "5s",
          "How long a lost consumer may come back and keep what it holds.", 0, kHour / 6},
+        {"queue_defaults.ttl", &S::ttl, "0s", "Longest time a message may live; 0 is unlimited.", 0, 3650 * kDay},
+        {"queue_defaults.on_expire", &S::on_expire, "dead",
+         "What becomes of a message whose time is over: a dead letter, or nothing.", 0, 0, "dead|drop"},
+        {"queue_defaults.key_on_retry", &S::key_on_retry, "hold",
+         "Whether a message that waits for its next try holds the later ones of its key.", 0, 0, "hold|pass"},
+        {"queue_defaults.key_on_dead", &S::key_on_dead, "skip",
+         "Whether the key of a dead message goes on, or stops until it is resumed.", 0, 0, "skip|pause"},
+        {"queue_defaults.oldest_every", &S::oldest_every, "0",
+         "Every n-th message delivered is the oldest, whatever its priority; 0 is never.", 0, 1000},
 
         {"log.level", &S::log_level, "info", "Least severity that is logged.", 0, 0,
          "trace|debug|info|warning|error|critical|off", true},
@@ -257,6 +266,11 @@ base::QueueSettings queue_defaults(const Settings& settings) {
     queue.max_bytes = settings.max_bytes.value;
     queue.dead_max = settings.dead_max;
     queue.reconnect_grace = settings.reconnect_grace;
+    queue.ttl = settings.ttl;
+    queue.on_expire = settings.on_expire == "drop" ? base::OnExpire::kDrop : base::OnExpire::kDead;
+    queue.key_on_retry = settings.key_on_retry == "pass" ? base::KeyOnRetry::kPass : base::KeyOnRetry::kHold;
+    queue.key_on_dead = settings.key_on_dead == "pause" ? base::KeyOnDead::kPause : base::KeyOnDead::kSkip;
+    queue.oldest_every = static_cast<std::uint32_t>(settings.oldest_every);
     return queue;
 }
 

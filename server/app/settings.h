@@ -70,6 +70,11 @@ struct Settings {
     Bytes max_bytes;
     std::uint64_t dead_max = 0;
     Millis reconnect_grace{};
+    Millis ttl{};
+    std::string on_expire;
+    std::string key_on_retry;
+    std::string key_on_dead;
+    std::uint64_t oldest_every = 0;
 
     std::string log_level;
     std::string log_format;

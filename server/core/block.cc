@@ -7,13 +7,24 @@
 
 namespace rockdove::core {
 
+namespace {
+
+std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges(const Bits& bits) {
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> out;
+    for (std::uint32_t at = bits.find(0, true); at < bits.size();) {
+        const std::uint32_t end = bits.find(at, false);
+        out.emplace_back(at, end);
+        at = bits.find(end, true);
+    }
+    return out;
+}
+
+}  // namespace
+
 storage::BlockStateRecord BlockState::to_record() const {
     storage::BlockStateRecord record;
-    for (std::uint32_t at = done.find(0, true); at < done.size();) {
-        const std::uint32_t end = done.find(at, false);
-        record.done.emplace_back(at, end);
-        at = done.find(end, true);
-    }
+    record.done = ranges(done);
+    if (leaving) record.expired = ranges(*leaving);
     record.runs.reserve(runs.size());
     for (const Run& run : runs) {
         storage::RunRecord out;
@@ -29,6 +40,18 @@ storage::BlockStateRecord BlockState::to_record() const {
         record.runs.push_back(std::move(out));
     }
     return record;
+}
+
+void Limits::add(std::uint32_t index, std::int64_t expires, std::uint32_t most_attempts) {
+    if (index == 0) {
+        if (expires != 0) expires_ms.push_back(expires);
+    } else if (expires_ms.size() > 1 || expires != expiry_ms(0)) {
+        if (expires_ms.size() < 2) expires_ms.assign(index, expiry_ms(0));
+        expires_ms.push_back(expires);
+    }
+    if (max_attempts.empty() && most_attempts == 0) return;
+    max_attempts.resize(index);
+    max_attempts.push_back(most_attempts);
 }
 
 void Block::grow(Sequence sequence, std::uint32_t added) {

@@ -39,12 +39,28 @@ struct BlockState {
 
     Bits done;                                    // settled for good: acked, dead, purged
     Bits held;                                    // started, or returned: not to be taken by the cursor
+    std::unique_ptr<Bits> leaving;                // expired, their bodies still to be moved; also held
     std::vector<Run> runs;                        // ascending, disjoint
     TimePoint next_lease_end = TimePoint::max();  // key in the queue's lease index
     bool stored = false;                          // a record exists on disk
     bool dirty = false;                           // to be written at the end of the turn
 
     [[nodiscard]] storage::BlockStateRecord to_record() const;
+};
+
+// What some messages of a block ask for beyond the usual.
+struct Limits {
+    // When each expires, 0: never; or one time for all; empty: none does.
+    std::vector<std::int64_t> expires_ms;
+    // How often each may be tried, 0: as the queue says; empty: all as the queue says.
+    std::vector<std::uint32_t> max_attempts;
+
+    [[nodiscard]] std::int64_t expiry_ms(std::uint32_t index) const {
+        if (expires_ms.empty()) return 0;
+        return expires_ms.size() == 1 ? expires_ms.front() : expires_ms[index];
+    }
+    // Of the message behind those that were added so far, `index` of them.
+    void add(std::uint32_t index, std::int64_t expires, std::uint32_t most_attempts);
 };
 
 // Its messages have consecutive sequences, unless messages of another lane came in between.
@@ -54,14 +70,20 @@ struct Block {
     std::uint32_t bytes = 0;  // of its messages
     std::int64_t commit_time_ms = 0;
     std::uint32_t done = 0;
-    Lsn lsn;                // visible once this commit holds
-    SharedPayload payload;  // null: on disk only
-    bool ahead = false;     // its payload counts in the window ahead of the consumers
-    bool damaged = false;   // could not be read; not to be read ahead again
+    std::uint32_t leaving = 0;  // expired and out of the depth, but their bodies are still to be moved
+    Lsn lsn;                    // visible once this commit holds
+    SharedPayload payload;      // null: on disk only
+    bool ahead = false;         // its payload counts in the window ahead of the consumers
+    bool damaged = false;       // could not be read; not to be read ahead again
+    bool keyed = false;         // some of its messages have ordering keys
+    bool sorted = false;        // those are in the queue's KeyTable
     storage::LaneId lane = storage::kDefaultLane;
     std::unique_ptr<BlockState> state;
     std::unique_ptr<std::vector<std::uint32_t>> offsets;  // see BlockIndexRecord; null: consecutive
     std::unique_ptr<std::vector<std::int64_t>> due_ms;    // in a lane of scheduled messages
+    std::unique_ptr<Limits> limits;                       // null: none of them asks for any
+    // Hash of each message's key, 0: none. Null if it is not keyed, or nobody has looked at its messages yet.
+    std::unique_ptr<std::vector<std::uint64_t>> keys;
 
     [[nodiscard]] bool gone() const { return done == count; }
     // Behind the last message.
@@ -90,8 +112,13 @@ struct Block {
     }
     // `added` more messages, the first of them `sequence`.
     void grow(Sequence sequence, std::uint32_t added);
-    // Bytes of the messages not yet done; by share, so that no body is needed to account for an ack.
-    [[nodiscard]] std::uint64_t bytes_left() const { return std::uint64_t{bytes} * (count - done) / count; }
+    [[nodiscard]] std::int64_t expiry_ms(std::uint32_t index) const { return limits ? limits->expiry_ms(index) : 0; }
+    [[nodiscard]] std::uint64_t key(std::uint32_t index) const { return keys ? (*keys)[index] : 0; }
+    [[nodiscard]] bool is_leaving(std::uint32_t index) const {
+        return leaving != 0 && state->leaving && state->leaving->test(index);
+    }
+    // Bytes of the messages that count; by share, so that no body is needed to account for an ack.
+    [[nodiscard]] std::uint64_t bytes_left() const { return std::uint64_t{bytes} * (count - done - leaving) / count; }
     BlockState& touch() {
         if (!state) state = std::make_unique<BlockState>(count);
         return *state;

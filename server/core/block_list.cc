@@ -62,6 +62,7 @@ BlockList::Dropped BlockList::drop_far() {
         if (dropped.messages == 0) dropped.first = block.first;
         dropped.messages += block.count;
         dropped.bytes += block.bytes;
+        dropped.keyed += block.keyed ? 1 : 0;
         dropped.end = Sequence(block.end());
     };
     for (const Packed& packed : packed_) {
@@ -74,6 +75,29 @@ BlockList::Dropped BlockList::drop_far() {
     return dropped;
 }
 
+namespace {
+
+void pack_limits(ByteWriter& out, const Limits& limits, std::int64_t time) {
+    out.varint(limits.expires_ms.size());
+    for (const std::int64_t expires : limits.expires_ms) {
+        out.signed_varint(expires - time);
+        time = expires;
+    }
+    out.varint(limits.max_attempts.size());
+    for (const std::uint32_t most : limits.max_attempts) out.varint(most);
+}
+
+std::unique_ptr<Limits> unpack_limits(ByteReader& in, std::int64_t time) {
+    auto limits = std::make_unique<Limits>();
+    limits->expires_ms.resize(in.varint());
+    for (std::int64_t& expires : limits->expires_ms) expires = time += in.signed_varint();
+    limits->max_attempts.resize(in.varint());
+    for (std::uint32_t& most : limits->max_attempts) most = static_cast<std::uint32_t>(in.varint());
+    return limits;
+}
+
+}  // namespace
+
 BlockList::Packed BlockList::pack(std::deque<Block>::const_iterator first,
                                   const std::deque<Block>::const_iterator& end) {
     Packed packed;
@@ -84,7 +108,8 @@ BlockList::Packed BlockList::pack(std::deque<Block>::const_iterator first,
     for (; first != end; ++first) {
         RD_CHECK(!first->payload && !first->state && first->done == 0);
         out.varint(first->first.value - at);
-        out.varint(std::uint64_t{first->count} << 1 | (first->offsets ? 1 : 0));
+        out.varint(std::uint64_t{first->count} << 3 | (first->keyed ? 4 : 0) | (first->limits ? 2 : 0) |
+                   (first->offsets ? 1 : 0));
         out.varint(first->bytes);
         out.signed_varint(first->commit_time_ms - time);
         if (first->offsets) {
@@ -92,6 +117,7 @@ BlockList::Packed BlockList::pack(std::deque<Block>::const_iterator first,
                 out.varint((*first->offsets)[i] - (*first->offsets)[i - 1] - 1);
             }
         }
+        if (first->limits) pack_limits(out, *first->limits, first->commit_time_ms);
         packed.lane = first->lane;
         at = first->end();
         time = first->commit_time_ms;
@@ -110,7 +136,8 @@ std::vector<Block> BlockList::unpack(const Packed& packed) {
     for (Block& block : blocks) {
         block.first = Sequence(at + in.varint());
         const std::uint64_t count = in.varint();
-        block.count = static_cast<std::uint32_t>(count >> 1);
+        block.count = static_cast<std::uint32_t>(count >> 3);
+        block.keyed = (count & 4) != 0;
         block.bytes = static_cast<std::uint32_t>(in.varint());
         block.commit_time_ms = time + in.signed_varint();
         block.lane = packed.lane;
@@ -120,6 +147,7 @@ std::vector<Block> BlockList::unpack(const Packed& packed) {
                 block.offsets->push_back(block.offsets->back() + 1 + static_cast<std::uint32_t>(in.varint()));
             }
         }
+        if ((count & 2) != 0) block.limits = unpack_limits(in, block.commit_time_ms);
         at = block.end();
         time = block.commit_time_ms;
     }

@@ -68,6 +68,7 @@ public:
     struct Dropped {
         std::uint64_t messages = 0;
         std::uint64_t bytes = 0;
+        std::uint64_t keyed = 0;  // blocks
         Sequence first;
         Sequence end;
     };
@@ -82,8 +83,8 @@ private:
         std::int64_t oldest_ms = 0;
         std::uint32_t blocks = 0;
         storage::LaneId lane = storage::kDefaultLane;
-        // Per block: gap before it, count and whether it has offsets, bytes, commit time less that of the one before,
-        // gaps between its messages if it has offsets.
+        // Per block: gap before it, count and whether it is keyed and has offsets and limits, bytes, commit time less that of the one
+        // before, gaps between its messages if it has offsets, its limits.
         std::string bytes;
     };
 

@@ -34,7 +34,9 @@ struct Lane {
     std::size_t last_bytes = 0;  // of the last block that was closed: the next is likely to be as large
     Sequence cursor{1};          // everything before it is done, started or returned
     Sequence read_up_to{1};      // blocks from the cursor to here were in memory or need not be
-    std::set<Position> ready;    // came back or was scheduled, and is due
+    Sequence sorted_to{1};       // keyed blocks before it are in the KeyTable
+    std::uint64_t unsorted = 0;  // keyed blocks that are not
+    std::set<Position> ready;    // came back, was scheduled and is due, or is the first of its key
 };
 
 }  // namespace rockdove::core

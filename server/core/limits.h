@@ -16,6 +16,10 @@ inline constexpr std::size_t kWindowBytes = 4 << 20;
 inline constexpr std::size_t kIdleWindowBytes = 512 * 1024;
 // Room for scheduled messages that a queue keeps when all have become due.
 inline constexpr std::size_t kKeptSchedule = 1'024;
+// Messages with keys that a queue looks at ahead of their delivery; past it, what is further back waits until there are
+// fewer (unless a key has messages of several priorities: their order comes first). Some 150 bytes each.
+inline constexpr std::uint64_t kMaxKeyMembers = 500'000;
+inline constexpr std::size_t kMaxPausedKeys = 100'000;  // of a queue; past it, keys with dead messages go on
 // Blocks around a queue's cursor that are kept at hand; those further back are packed, so many together.
 inline constexpr std::size_t kNearBlocks = 64;
 inline constexpr std::ptrdiff_t kPackedBlocks = 64;

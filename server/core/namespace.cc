@@ -166,6 +166,15 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
         if (Result<void> ok = producers_.check_room(*producer); !ok) return refuse(ok.error());
     }
 
+    const std::int64_t commit_time_ms = queue.durable() ? shared_.stage.commit_time_ms(now) : to_unix_ms(now);
+    for (std::uint32_t i = 0; i < request.traits.size(); ++i) {
+        const base::MessageTraits& traits = request.traits[i];
+        if (traits.expires_at_ms == 0 || traits.expires_at_ms > traits.due_ms(commit_time_ms)) continue;
+        return refuse(Error(ErrorCode::kInvalid, "message " + std::to_string(i) +
+                                                     " of this publish: expires_at_ms is not after the time when it is "
+                                                     "due"));
+    }
+
     Confirmation confirmation;
     confirmation.session = request.session;
     confirmation.request_id = request.request_id;
@@ -221,6 +230,8 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
                 confirmation.commit_time_ms = appended.commit_time_ms;
             }
             confirmation.count += appended.count;
+            confirmation.ttl_lowered.insert(confirmation.ttl_lowered.end(), appended.ttl_lowered.begin(),
+                                            appended.ttl_lowered.end());
             shared_.counters.accepted += appended.count;
             if (producer != nullptr) {
                 storage::AnswerRange range;

@@ -118,6 +118,9 @@ public:
     void delete_queue(std::string_view name, bool if_exists, bool if_empty, Answer<std::uint64_t> done);
     void purge_queue(std::string_view name, Answer<std::uint64_t> done);
     void pause_queue(std::string_view name, bool paused, Answer<QueueInfo> done);
+    // Ordering keys that stopped with a death (L-3): those of a queue, at most `limit`; all go on if `key` is empty.
+    [[nodiscard]] Result<std::vector<PausedKey>> list_keys(std::string_view queue, std::uint32_t limit) const;
+    void resume_key(std::string_view queue, std::string_view key, Answer<std::uint64_t> done);
     void peek_queue(std::string_view name, Sequence from, std::uint32_t limit, std::size_t max_bytes,
                     Answer<PeekResult> done);
     [[nodiscard]] Result<QueueInfo> show_queue(std::string_view name) const;

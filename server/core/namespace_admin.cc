@@ -100,6 +100,20 @@ void Namespace::pause_queue(std::string_view name, bool paused, Answer<QueueInfo
     answer_after_commit(queue->info(), std::move(done));
 }
 
+Result<std::vector<PausedKey>> Namespace::list_keys(std::string_view name, std::uint32_t limit) const {
+    const Queue* queue = find_queue(name);
+    if (queue == nullptr) return not_found(name);
+    return queue->paused_keys(limit);
+}
+
+void Namespace::resume_key(std::string_view name, std::string_view key, Answer<std::uint64_t> done) {
+    Queue* queue = find_queue(name);
+    if (queue == nullptr) return done(not_found(name));
+    const std::uint64_t resumed = queue->resume_keys(key);
+    shared_.stage.writes().require_sync();
+    answer_after_commit(resumed, std::move(done));
+}
+
 void Namespace::peek_queue(std::string_view name, Sequence from, std::uint32_t limit, std::size_t max_bytes,
                            Answer<PeekResult> done) {
     Queue* queue = find_queue(name);

@@ -22,6 +22,7 @@ namespace rockdove::core {
 struct Payload {
     std::string bytes;
     std::vector<std::uint32_t> ends;  // end of each message record, from the start of `bytes`
+    std::vector<std::uint64_t> keys;  // hash of each message's key, 0: none; empty: none of them has one
 };
 using SharedPayload = std::shared_ptr<Payload>;
 
@@ -35,6 +36,12 @@ struct PublishException {
     QueueId queue;
 };
 
+// Messages [first, first + count) of one publish.
+struct IndexRange {
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+};
+
 struct Confirmation {
     SessionId session;
     std::uint64_t request_id = 0;
@@ -45,6 +52,7 @@ struct Confirmation {
     Durability durability = Durability::kSync;
     std::uint64_t room_messages = 0;
     std::uint64_t room_bytes = 0;
+    std::vector<IndexRange> ttl_lowered;  // of which the queue allows less time than they asked for
     std::vector<PublishException> exceptions;
 };
 

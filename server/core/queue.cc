@@ -10,6 +10,7 @@ namespace rockdove::core {
 Queue::Queue(Shared& shared, QueueId id, storage::QueueRecord record)
     : shared_(shared), id_(id), record_(std::move(record)) {
     lane(storage::kDefaultLane);
+    keys_.set_hold(record_.settings.key_on_retry == KeyOnRetry::kHold);
 }
 
 Queue::~Queue() { shared_.window.ahead -= ahead_bytes_; }
@@ -29,7 +30,7 @@ QueueInfo Queue::info() const {
     info.created_ms = record_.created_ms;
     info.started = started_;
     info.waiting = waiting_.size();
-    info.dead = dead_.size() + dying_.size();
+    info.dead = dead_.size() + dying_.size() + leaving_messages_;
     info.scheduled = scheduled_;
     info.ready = messages_ - scheduled_ - started_ - info.waiting - dying_.size() - damaged_;
     info.bytes = bytes_;
@@ -49,6 +50,7 @@ QueueInfo Queue::info() const {
     info.refused = refused_;
     info.dead_evicted = dead_evicted_;
     info.damaged = damaged_;
+    info.expired = expired_;
     return info;
 }
 
@@ -96,8 +98,7 @@ Appended Queue::append(const Records& records, TimePoint now) {
         const storage::LaneId to = records.lane(at, result.commit_time_ms);
         std::uint32_t end = records.traits.empty() ? stop : at + 1;
         while (end < stop && records.lane(end, result.commit_time_ms) == to) ++end;
-        at = append_to(lane(to), records, at, end, Sequence(next_.value + (at - records.first)), result.commit_time_ms,
-                       bytes_room);
+        at = append_to(lane(to), records, at, end, Sequence(next_.value + (at - records.first)), result, bytes_room);
         if (at != end) break;
     }
     result.count = at - records.first;
@@ -113,7 +114,8 @@ Appended Queue::append(const Records& records, TimePoint now) {
 }
 
 std::uint32_t Queue::append_to(Lane& lane, const Records& records, std::uint32_t at, std::uint32_t stop, Sequence first,
-                               std::int64_t commit_time_ms, std::uint64_t& room) {
+                               Appended& result, std::uint64_t& room) {
+    const std::int64_t commit_time_ms = result.commit_time_ms;
     if (lane.open && lane.blocks.back().commit_time_ms != commit_time_ms) close_open_block(lane);  // of a memory queue
     while (at < stop) {
         const std::size_t start = records.start_of(at);
@@ -136,6 +138,7 @@ std::uint32_t Queue::append_to(Lane& lane, const Records& records, std::uint32_t
             bytes += size;
             ++end;
         }
+        append_keys(block, records, at, end);
         payload.bytes.append(records.bytes.substr(start, records.ends[end - 1] - start));
         room -= bytes;
         const std::uint32_t grown_from = block.count;
@@ -144,12 +147,33 @@ std::uint32_t Queue::append_to(Lane& lane, const Records& records, std::uint32_t
             for (std::uint32_t i = at; i < end; ++i) block.due_ms->push_back(records.traits[i].due_ms(commit_time_ms));
             schedule(block, grown_from);
         }
+        if (!records.traits.empty() || block.limits || record_.settings.ttl.count() != 0) {
+            for (std::uint32_t i = at; i < end; ++i) {
+                if (!set_limits(block, grown_from + (i - at), records.traits_of(i))) continue;
+                std::vector<IndexRange>& lowered = result.ttl_lowered;
+                if (lowered.empty() || lowered.back().first + lowered.back().count != i) lowered.push_back({i, 0});
+                ++lowered.back().count;
+            }
+        }
         block.bytes += static_cast<std::uint32_t>(bytes);
         bytes_ += bytes;
         first.value += end - at;
         at = end;
     }
     return at;
+}
+
+// Of messages [at, end), which are about to be added.
+void Queue::append_keys(Block& block, const Records& records, std::uint32_t at, std::uint32_t end) {
+    if (records.traits.empty() && !block.keyed) return;
+    std::vector<std::uint64_t>& keys = block.payload->keys;
+    for (std::uint32_t i = at; i < end; ++i) {
+        const std::uint64_t key = records.traits.empty() ? 0 : records.traits[i].key;
+        if (!block.keyed && key == 0) continue;
+        block.keyed = true;
+        keys.resize(block.count + (i - at));  // those before it have none
+        keys.push_back(key);
+    }
 }
 
 Block& Queue::open_block(Lane& lane, Sequence first, std::int64_t commit_time_ms, std::size_t bytes) {
@@ -177,6 +201,9 @@ void Queue::close_open_block(Lane& lane) {
     storage::BlockHeader header;
     header.count = block.count;
     header.commit_time_ms = block.commit_time_ms;
+    header.flags = block.keyed ? storage::kKeyed : 0;
+    if (block.keyed && lane.scheduled()) remember_keys(block);
+    if (block.keyed && !lane.scheduled()) ++lane.unsorted;
     storage::write_block_header(block.payload->bytes, header);
     if (durable()) {
         storage::WriteSet& writes = shared_.stage.writes();
@@ -189,8 +216,15 @@ void Queue::close_open_block(Lane& lane) {
         index.commit_time_ms = block.commit_time_ms;
         if (block.offsets) index.offsets = *block.offsets;
         if (block.due_ms) index.due_ms = *block.due_ms;
+        index.keyed = block.keyed;
+        if (block.keys) index.keys = *block.keys;
+        if (block.limits) {
+            index.expires_ms = block.limits->expires_ms;
+            index.max_attempts = block.limits->max_attempts;
+        }
         writes.put(storage::block_index_key(shared_.ns, id_, block.first, lane.id), index.encode());
     }
+    watch_expiry(block);
     if (lane.scheduled()) {
         keep_behind(block);
     } else {
@@ -231,11 +265,6 @@ Block* Queue::find_block(Sequence sequence) {
 
 Position Queue::position(const Block& block, std::uint32_t index) {
     return {block.due_ms ? (*block.due_ms)[index] : block.commit_time_ms, block.sequence(index)};
-}
-
-bool Queue::is_ready(const Block& block, std::uint32_t index) const {
-    const auto& lane = lanes_[block.lane % storage::kPriorities];
-    return lane && lane->ready.contains(position(block, index));
 }
 
 void Queue::mark_dirty(Block& block) {
@@ -279,7 +308,7 @@ void Queue::store_state(Block& block) {
     storage::WriteSet& writes = shared_.stage.writes();
     std::string key = storage::block_state_key(shared_.ns, id_, block.first, block.lane);
     storage::BlockStateRecord record = state.to_record();
-    if (record.done.empty() && record.runs.empty()) {
+    if (record.done.empty() && record.runs.empty() && record.expired.empty()) {
         if (state.stored) writes.remove(std::move(key));
         state.stored = false;
     } else {
@@ -302,8 +331,11 @@ void Queue::remove_block(Block& block) {
             writes.put(storage::head_key(shared_.ns, id_), head.encode());
         }
     }
+    if (block.keyed && !block.sorted && !lane_of(block).scheduled()) --lane_of(block).unsorted;
     leave(block);
     block.payload = nullptr;
+    block.keys = nullptr;
+    block.limits = nullptr;
     block.state = nullptr;
     lane_of(block).blocks.count_gone();
 }

@@ -23,8 +23,10 @@
 #include <utility>
 #include <vector>
 
+#include "protocol/base/key_hash.h"
 #include "protocol/base/message_traits.h"
 #include "server/core/consumer.h"
+#include "server/core/key_table.h"
 #include "server/core/lane.h"
 #include "server/core/shared.h"
 #include "storage/record.h"
@@ -43,7 +45,15 @@ struct QueueInfo {
     std::int64_t oldest_commit_time_ms = 0;
     std::uint64_t next_seq = 0;
     std::uint64_t accepted = 0, delivered = 0, acked = 0, retried = 0, died = 0, refused = 0;
-    std::uint64_t dead_evicted = 0, damaged = 0;
+    std::uint64_t dead_evicted = 0, damaged = 0, expired = 0;
+};
+
+// An ordering key that stopped with a death.
+struct PausedKey {
+    std::string key;
+    Sequence sequence;  // of the message that died
+    std::int64_t since_ms = 0;
+    std::uint64_t behind = 0;  // due messages that wait, as far as the queue has looked at them
 };
 
 enum class PeekState : std::uint8_t {
@@ -79,6 +89,9 @@ struct Records {
     // What they ask for, one for each message of the publish; empty if none asks for anything.
     std::span<const base::MessageTraits> traits;
 
+    [[nodiscard]] base::MessageTraits traits_of(std::uint32_t i) const {
+        return traits.empty() ? base::MessageTraits() : traits[i];
+    }
     // Of a message that is committed at this time.
     [[nodiscard]] storage::LaneId lane(std::uint32_t i, std::int64_t commit_time_ms) const {
         if (traits.empty()) return storage::kDefaultLane;
@@ -92,6 +105,7 @@ struct Appended {
     Sequence first;
     std::uint32_t count = 0;  // accepted, from the front; fewer than given: the queue is full
     std::int64_t commit_time_ms = 0;
+    std::vector<IndexRange> ttl_lowered;  // ascending; see Confirmation
 };
 
 class HeldParts;
@@ -147,6 +161,8 @@ public:
     // Administration (queue_admin.cc).
     void update(const QueueSettings& settings);
     void set_paused(bool paused);
+    std::uint64_t resume_keys(std::string_view name);  // all if it is empty; returns how many were paused
+    [[nodiscard]] std::vector<PausedKey> paused_keys(std::uint32_t limit) const;
     std::uint64_t purge();          // all but started messages and dead letters; returns how many
     std::uint64_t erase_records();  // of a deleted queue; returns how many messages went
     void peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, PeekDone done);
@@ -157,6 +173,10 @@ public:
     Result<void> load_state(storage::LaneId lane, Sequence first, const storage::BlockStateRecord& state);
     Result<void> load_returned(Sequence sequence, storage::ReturnedRecord record);
     void load_dead(Sequence sequence);
+    void load_paused_key(std::uint64_t hash, storage::PausedKeyRecord record);
+    // Blocks with started messages that may have keys, to be told by load_keys().
+    [[nodiscard]] std::vector<std::pair<storage::LaneId, Sequence>> keyed_in_flight() const;
+    void load_keys(storage::LaneId lane, Sequence first, std::vector<std::uint64_t> keys);
 
 private:
     friend class QueueTestAccess;
@@ -165,6 +185,8 @@ private:
         Block* block = nullptr;
         std::uint32_t first = 0;
         std::uint32_t end = 0;
+        // Of what the cursor comes to next: nothing of the lane that lies behind it may go before.
+        Position until{INT64_MAX, Sequence(UINT64_MAX)};
     };
 
     // Lanes (queue.cc).
@@ -173,16 +195,30 @@ private:
     [[nodiscard]] const Lane& lane_of(const Block& block) const { return *lanes_[block.lane]; }
     // Those of the block's priority that are due; the block's own lane may be one of scheduled messages.
     std::set<Position>& ready_beside(const Block& block) { return lane(block.lane % storage::kPriorities).ready; }
-    [[nodiscard]] bool is_ready(const Block& block, std::uint32_t index) const;
     [[nodiscard]] static Position position(const Block& block, std::uint32_t index);
+
+    // Keys, and what is due (queue_keys.cc).
+    void apply(const KeyTable::Change& change);
+    [[nodiscard]] static bool is_started(const Block& block, std::uint32_t index);
+    void join(Block& block, std::uint32_t index, std::uint64_t key);
+    bool take_out(Block& block, std::uint32_t index);
+    static void remember_keys(Block& block);
+    void sort_block(Block& block);
+    [[nodiscard]] bool unsorted_beside(const Lane& lane) const;
+    bool sort_beside(const Lane& lane, const Position& before);
+    void stop_key(const Block& block, std::uint32_t index);
+    void hold_key(bool hold);
+    void pause_key(const Block& block, std::uint32_t index, std::uint64_t key, TimePoint now);
+    void name_paused_key(std::string_view message);
 
     // Blocks (queue.cc).
     Block* find_block(Sequence sequence);  // null if it is gone, or was never near
     // Messages [at, end) of `records`, the first of which gets `first`; returns the first that did not fit into `room`
     // bytes, from which it takes what it used.
     std::uint32_t append_to(Lane& lane, const Records& records, std::uint32_t at, std::uint32_t end, Sequence first,
-                            std::int64_t commit_time_ms, std::uint64_t& room);
+                            Appended& result, std::uint64_t& room);
     // `bytes`: about to be appended.
+    static void append_keys(Block& block, const Records& records, std::uint32_t at, std::uint32_t end);
     Block& open_block(Lane& lane, Sequence first, std::int64_t commit_time_ms, std::size_t bytes);
     void close_open_block(Lane& lane);
     void close_open_blocks();
@@ -209,13 +245,28 @@ private:
     void mark_damaged(Block& block);
 
     // Dispatch (queue_dispatch.cc).
+    void dispatch_by_priority(TimePoint now);
     bool dispatch_lane(Lane& lane, TimePoint now);
+    Lane* oldest_lane();
+    // Expiry (queue_expiry.cc).
+    // True if the queue allows the message less time than it asked for.
+    bool set_limits(Block& block, std::uint32_t index, const base::MessageTraits& traits);
+    void watch_expiry(const Block& block);
+    bool expire(TimePoint now);
+    std::uint32_t expire_block(Block& block, TimePoint now);
+    void expire_messages(Block& block, const std::vector<std::uint32_t>& indexes);
+    void bury_expired(TimePoint now);
+    void settle_leaving(Block& block, std::uint32_t index);
+    [[nodiscard]] static std::optional<storage::DeathReason> hopeless(const Block& block, std::uint32_t index,
+                                                                      TimePoint next_try, TimePoint now);
+    [[nodiscard]] std::uint32_t max_attempts(const Block& block, std::uint32_t index) const;
+
     void schedule(const Block& block, std::uint32_t first);
     void promote_scheduled(TimePoint now);
     bool promote(Sequence sequence);
     Fresh next_fresh(Lane& lane);
     void start(Consumer& consumer, Block& block, std::uint32_t first, std::uint32_t end, Run run, TimePoint now);
-    bool dispatch_returned(Lane& lane, TimePoint now);
+    bool dispatch_ready(Lane& lane, const Position& until, TimePoint now);
     bool dispatch_fresh(Lane& lane, const Fresh& fresh, TimePoint now);
     [[nodiscard]] std::uint32_t fitting(const Consumer& consumer, const Block& block, std::uint32_t first,
                                         std::uint32_t count) const;
@@ -234,7 +285,12 @@ private:
     void put_back(Block& block, std::uint32_t index, storage::ReturnedRecord record, TimePoint now);
     void die(Block& block, std::uint32_t index, storage::ReturnedRecord record, storage::DeathReason reason,
              TimePoint now);
+    void give_up(Block& block, std::uint32_t index, storage::ReturnedRecord record, storage::DeathReason reason,
+                 TimePoint now);
     void bury(Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now);
+    void store_dead(const Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now);
+    void drop(Block& block, std::uint32_t index);
+    void evict_oldest_dead();
     void evict_dead();
     void forget_returned(Sequence sequence);
     [[nodiscard]] Millis backoff(std::uint32_t attempts) const;
@@ -275,6 +331,20 @@ private:
     std::vector<Sequence> unborn_;  // due before their commit holds
     std::uint64_t scheduled_ = 0;   // not due yet
 
+    // Blocks with messages that expire, the earliest in front. Some are gone by then.
+    struct Expiring {
+        std::int64_t expires_ms = 0;  // the earliest of its messages
+        storage::LaneId lane = storage::kDefaultLane;
+        Sequence block;
+        friend auto operator<=>(const Expiring&, const Expiring&) = default;
+    };
+    std::vector<Expiring> expiring_;         // a heap
+    std::vector<Expiring> unborn_expiring_;  // due before their commit holds
+    // Blocks with expired messages whose bodies are still to be moved to the dead letters.
+    std::set<std::pair<Sequence, storage::LaneId>> leaving_;
+    std::uint64_t leaving_messages_ = 0;
+    TimePoint bury_at_ = TimePoint::max();  // when there is more to move than fits into a turn
+
     // Messages that came back: waiting until due, or ready (Lane::ready).
     std::map<Sequence, storage::ReturnedRecord> returned_;
     std::set<std::pair<TimePoint, Sequence>> waiting_;
@@ -282,6 +352,9 @@ private:
     std::set<Sequence> dead_;
     std::map<Sequence, std::string> memory_dead_;  // dead letters of a memory queue
     std::size_t memory_dead_bytes_ = 0;
+
+    KeyTable keys_;
+    std::map<std::uint64_t, storage::PausedKeyRecord> paused_keys_;  // by hash
 
     std::vector<std::unique_ptr<Consumer>> consumers_;
     std::size_t attached_ = 0;
@@ -293,11 +366,14 @@ private:
     bool reading_ = false;
     std::size_t ahead_bytes_ = 0;
 
-    std::uint64_t messages_ = 0;  // all but done and dead
+    std::uint64_t choices_ = 0;    // messages started, for oldest_every
+    std::uint64_t allowance_ = 0;  // how many more may be chosen before the rule changes
+    std::uint64_t messages_ = 0;   // all but done and dead
     std::uint64_t bytes_ = 0;
     std::uint64_t started_ = 0;
     std::uint64_t damaged_ = 0;
     std::uint64_t accepted_ = 0, delivered_ = 0, acked_ = 0, retried_ = 0, died_ = 0, refused_ = 0, dead_evicted_ = 0;
+    std::uint64_t expired_ = 0;
 
     friend class Namespace;
 };

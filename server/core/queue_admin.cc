@@ -11,6 +11,7 @@ void Queue::update(const QueueSettings& settings) {
     record_.settings = settings;
     shared_.stage.writes().put(storage::queue_key(shared_.ns, id_), record_.encode());
     evict_dead();
+    hold_key(settings.key_on_retry == KeyOnRetry::kHold);
     touch();
 }
 
@@ -40,19 +41,9 @@ std::uint32_t Queue::purge_block(Block& block) {
     std::uint32_t gone = 0;
     for (std::uint32_t i = 0; i < block.count; ++i) {
         if (state.done.test(i)) continue;
-        if (state.held.test(i)) {  // started, came back, or was scheduled and is due
-            const Sequence sequence = block.sequence(i);
-            const bool was_ready = ready_beside(block).erase(position(block, i)) != 0;
-            const auto it = returned_.find(sequence);
-            if (it == returned_.end() ? !was_ready : dying_.contains(sequence)) continue;
-            if (it != returned_.end()) {
-                waiting_.erase({from_unix_ms(it->second.visible_at_ms), sequence});
-                forget_returned(sequence);
-            }
-            state.held.reset(i);
-        } else if (lane_of(block).scheduled()) {
-            --scheduled_;
-        }
+        if (!take_out(block, i)) continue;
+        if (const Sequence sequence = block.sequence(i); returned_.contains(sequence)) forget_returned(sequence);
+        state.held.reset(i);
         state.done.set(i);
         ++gone;
     }
@@ -75,6 +66,7 @@ std::uint64_t Queue::purge_far(Lane& lane) {
     writes.put(storage::head_key(shared_.ns, id_), head.encode());
     messages_ -= dropped.messages;
     bytes_ -= dropped.bytes;
+    lane.unsorted -= dropped.keyed;
     touch();
     return dropped.messages;
 }
@@ -86,7 +78,7 @@ std::uint64_t Queue::erase_records() {
     dirty_.clear();
     storage::WriteSet& writes = shared_.stage.writes();
     for (const storage::Tag tag : {storage::Tag::kBlock, storage::Tag::kBlockIndex, storage::Tag::kBlockState,
-                                   storage::Tag::kReturned, storage::Tag::kDead}) {
+                                   storage::Tag::kReturned, storage::Tag::kDead, storage::Tag::kKey}) {
         auto [begin, end] = storage::queue_range(shared_.ns, tag, id_);
         writes.remove_range(std::move(begin), std::move(end));
     }
@@ -155,7 +147,7 @@ PeekItem Queue::describe(const Block& block, std::uint32_t index) const {
     if (const auto it = returned_.find(item.sequence); it != returned_.end()) {
         item.attempts = it->second.attempts;
         item.last_error = it->second.last_error;
-        if (!is_ready(block, index)) {
+        if (waiting_.contains({from_unix_ms(it->second.visible_at_ms), item.sequence})) {
             item.state = PeekState::kWaiting;
             item.visible_at_ms = it->second.visible_at_ms;
         }
@@ -183,7 +175,7 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
             if (block.gone() || !visible(block)) return true;
             for (std::uint32_t i = block.index_from(from); i < block.count; ++i) {
                 if (block.state && block.state->done.test(i)) continue;
-                if (dying_.contains(block.sequence(i))) continue;
+                if (block.is_leaving(i) || dying_.contains(block.sequence(i))) continue;
                 Peek::Wanted want;
                 want.lane = lane->id;
                 want.block = block.first;

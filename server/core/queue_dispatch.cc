@@ -134,30 +134,32 @@ void Queue::on_read(Sequence wanted, std::vector<ReadBlock> blocks) {
 // The block cannot be read: its messages stay on disk for inspection, are counted and never delivered.
 void Queue::mark_damaged(Block& block) {
     BlockState& state = block.touch();
-    block.damaged = true;
+    const bool known = block.damaged;
+    block.damaged = false;  // until its messages are taken out
     std::uint32_t count = 0;
+    if (block.keyed && !block.sorted && !lane_of(block).scheduled()) {
+        block.sorted = true;
+        --lane_of(block).unsorted;
+    }
+    if (leaving_.erase({block.first, block.lane}) != 0) {  // out of the depth already
+        leaving_messages_ -= block.leaving;
+        shared_.counters.damaged += block.leaving;
+        shared_.warn("damaged block: queue=\"" + record_.name + "\" first_seq=" + std::to_string(block.first.value) +
+                     " messages=" + std::to_string(block.leaving) +
+                     ": expired, and cannot be moved to the dead letters");
+    }
     for (std::uint32_t i = 0; i < block.count; ++i) {
+        // Started: its consumer has the body.
+        if (state.done.test(i) || block.is_leaving(i) || is_started(block, i)) continue;
         const Sequence sequence = block.sequence(i);
-        if (state.done.test(i)) continue;
-        const auto returned = returned_.find(sequence);
-        if (returned == returned_.end() && is_ready(block, i)) {  // was scheduled, and is due
-            ready_beside(block).erase(position(block, i));
-            ++count;
-            continue;
-        }
-        // Started, its consumer has the body; or counted before.
-        if (state.held.test(i) && returned == returned_.end()) continue;
-        if (returned != returned_.end()) {
-            waiting_.erase({from_unix_ms(returned->second.visible_at_ms), sequence});
-            ready_beside(block).erase(position(block, i));
-            dying_.erase(sequence);
-            returned_.erase(returned);
-        } else if (lane_of(block).scheduled()) {
-            --scheduled_;
-        }
+        const bool came_back = returned_.contains(sequence);
+        if (known && state.held.test(i) && !came_back) continue;  // counted before
+        if (dying_.erase(sequence) == 0) take_out(block, i);
+        returned_.erase(sequence);  // on disk it stays
         state.held.set(i);
         ++count;
     }
+    block.damaged = true;
     if (count == 0) return;
     damaged_ += count;
     shared_.counters.damaged += count;
@@ -174,6 +176,15 @@ Queue::Fresh Queue::next_fresh(Lane& lane) {
         Block& block = blocks[index];
         if (block.gone()) continue;
         if (!visible(block)) break;
+        if (block.keyed && !block.sorted) {
+            // What is ready before it comes first; so this looks no further than it must.
+            const bool ready_first = !lane.ready.empty() && *lane.ready.begin() < position(block, 0);
+            if (ready_first || keys_.members() >= kMaxKeyMembers) {
+                fresh.until = position(block, 0);
+                break;
+            }
+            if (block.payload) sort_block(block);
+        }
         std::uint32_t first = block.index_from(lane.cursor);
         std::uint32_t end = block.count;
         if (block.state) {
@@ -189,6 +200,7 @@ Queue::Fresh Queue::next_fresh(Lane& lane) {
         fresh.block = &block;
         fresh.first = first;
         fresh.end = block.stretch(first, end);
+        fresh.until = position(block, first);
         break;
     }
     return fresh;
@@ -198,20 +210,57 @@ void Queue::dispatch(TimePoint now) {
     if (!durable()) close_open_blocks();
     bury_dying(now);
     promote_due(now);  // before anything is chosen (E-5)
-    if (record_.paused) return;
-    for (std::size_t priority = storage::kPriorities; priority-- > 0;) {
+    const bool all_expired = expire(now);
+    bury_expired(now);
+    if (record_.paused || !all_expired) return;
+    allowance_ = UINT64_MAX;
+    const std::uint64_t every = record_.settings.oldest_every;
+    if (every == 0) return dispatch_by_priority(now);
+    std::uint64_t before = choices_ - 1;
+    while (choices_ != before) {
+        before = choices_;
+        allowance_ = every - 1 - choices_ % every;
+        if (allowance_ != 0) {
+            dispatch_by_priority(now);
+        } else if (Lane* oldest = oldest_lane()) {
+            allowance_ = 1;
+            dispatch_lane(*oldest, now);
+        }
+    }
+}
+
+void Queue::dispatch_by_priority(TimePoint now) {
+    for (std::size_t priority = storage::kPriorities; priority-- > 0 && allowance_ != 0;) {
         if (lanes_[priority] && !dispatch_lane(*lanes_[priority], now)) break;
     }
 }
 
+// Where the message with the earliest position is; null if there is none to be delivered.
+Lane* Queue::oldest_lane() {
+    Lane* oldest = nullptr;
+    Position earliest = Fresh().until;
+    for (std::size_t priority = 0; priority < storage::kPriorities; ++priority) {
+        if (!lanes_[priority]) continue;
+        Lane& lane = *lanes_[priority];
+        Position first = next_fresh(lane).until;
+        if (!lane.ready.empty()) first = std::min(first, *lane.ready.begin());
+        if (first < earliest) {
+            earliest = first;
+            oldest = &lane;
+        }
+    }
+    return oldest;
+}
+
 // False if what is less urgent has to wait as well (E-3): nobody takes more now, or what is next is still to be read.
 bool Queue::dispatch_lane(Lane& lane, TimePoint now) {
-    while (!lane.ready.empty() || (!lane.blocks.empty() && lane.cursor.value < lane.blocks.back().end())) {
+    while (allowance_ != 0 &&
+           (!lane.ready.empty() || (!lane.blocks.empty() && lane.cursor.value < lane.blocks.back().end()))) {
         const Fresh fresh = next_fresh(lane);
-        const bool returned_first = !lane.ready.empty() && (fresh.block == nullptr ||
-                                                            *lane.ready.begin() < position(*fresh.block, fresh.first));
-        if (!returned_first && fresh.block == nullptr) return true;
-        if (!(returned_first ? dispatch_returned(lane, now) : dispatch_fresh(lane, fresh, now))) return false;
+        const bool ready_first = !lane.ready.empty() &&
+                                 (fresh.block == nullptr || *lane.ready.begin() < position(*fresh.block, fresh.first));
+        if (!ready_first && fresh.block == nullptr) return true;
+        if (!(ready_first ? dispatch_ready(lane, fresh.until, now) : dispatch_fresh(lane, fresh, now))) return false;
     }
     return true;
 }
@@ -233,10 +282,19 @@ void Queue::bury_dying(TimePoint now) {
     }
 }
 
-bool Queue::dispatch_returned(Lane& lane, TimePoint now) {
-    const Sequence sequence = lane.ready.begin()->sequence;
-    Block* block = find_block(sequence);
+// One that is ready, and those right behind it that may go with it.
+bool Queue::dispatch_ready(Lane& lane, const Position& until, TimePoint now) {
+    const Position at = *lane.ready.begin();
+    Block* block = find_block(at.sequence);
     RD_CHECK(block != nullptr);
+    if (able_.empty()) return false;
+    const std::uint32_t index = block->index_from(at.sequence);
+    const bool alone = returned_.contains(at.sequence);
+    const bool others = block->keyed && unsorted_beside(lane);
+    if (others) {
+        if (!sort_beside(lane, at)) return false;
+        if (lane.ready.empty() || *lane.ready.begin() != at) return true;  // one before it has the same key
+    }
     Consumer* consumer = next_consumer();
     if (consumer == nullptr) return false;
     if (!block->payload) {
@@ -244,23 +302,43 @@ bool Queue::dispatch_returned(Lane& lane, TimePoint now) {
         return false;
     }
     std::size_t able = able_.size();
-    const std::uint32_t index = block->index_from(sequence);
+    const std::uint64_t share = (lane.ready.size() + able - 1) / able;
     while (fitting(*consumer, *block, index, 1) == 0) {
         if (--able == 0 || (consumer = next_consumer()) == nullptr) return false;
+    }
+    std::uint32_t end = index + 1;
+    if (!alone && !others) {
+        const std::uint64_t most = std::min<std::uint64_t>({consumer->room(), share, allowance_});
+        const std::uint32_t stop = block->stretch(index, block->count);
+        for (auto next = std::next(lane.ready.begin());
+             end < stop && end - index < most && next != lane.ready.end() && *next == position(*block, end) &&
+             *next < until && !returned_.contains(next->sequence);
+             ++next) {
+            ++end;
+        }
+        end = index + fitting(*consumer, *block, index, end - index);
     }
     Run run;
     run.lease = 1;
     run.attempts = 1;
-    lane.ready.erase(lane.ready.begin());
-    if (const auto returned = returned_.find(sequence); returned != returned_.end()) {
+    std::uint64_t key = 0;
+    if (const auto returned = returned_.find(at.sequence); returned != returned_.end()) {
         const storage::ReturnedRecord& record = returned->second;
         run.lease += record.lease;
         run.attempts += record.attempts;
         run.releases = record.releases;
         run.losses = record.losses;
-        forget_returned(sequence);
+        key = record.key;
+        forget_returned(at.sequence);
     }
-    start(*consumer, *block, index, index + 1, run, now);
+    if (key != 0) remember_keys(*block);  // it came back before a restart
+    auto started = lane.ready.begin();
+    for (std::uint32_t i = index; i < end; ++i) {
+        if (block->key(i) != 0) keys_.start(block->key(i));
+        ++started;
+    }
+    lane.ready.erase(lane.ready.begin(), started);
+    start(*consumer, *block, index, end, run, now);
     return true;
 }
 
@@ -295,7 +373,8 @@ bool Queue::dispatch_fresh(Lane& lane, const Fresh& fresh, TimePoint now) {
     const std::uint64_t share = (there + able - 1) / able;
     std::uint32_t count = 0;
     for (std::size_t tries = able; tries != 0 && consumer != nullptr; --tries) {
-        const std::uint64_t most = std::min<std::uint64_t>({consumer->room(), fresh.end - fresh.first, share});
+        const std::uint64_t most =
+            std::min<std::uint64_t>({consumer->room(), fresh.end - fresh.first, share, allowance_});
         count = fitting(*consumer, *fresh.block, fresh.first, static_cast<std::uint32_t>(most));
         if (count != 0) break;
         consumer = next_consumer();
@@ -326,6 +405,8 @@ void Queue::start(Consumer& consumer, Block& block, std::uint32_t first, std::ui
     consumer.held_messages += run.count;
     consumer.held_bytes += run.bytes_left;
     withdraw_full(consumer);
+    choices_ += run.count;
+    allowance_ -= run.count;
     started_ += run.count;
     delivered_ += run.count;
     shared_.counters.delivered += run.count;
@@ -355,8 +436,9 @@ TimePoint Queue::next_time() const {
     if (!leases_.empty()) next = std::min(next, leases_.begin()->first);
     if (!waiting_.empty()) next = std::min(next, waiting_.begin()->first);
     if (!schedule_.empty()) next = std::min(next, from_unix_ms(schedule_.front().due_ms));
+    if (!expiring_.empty()) next = std::min(next, from_unix_ms(expiring_.front().expires_ms));
     if (!graces_.empty()) next = std::min(next, graces_.begin()->first);
-    return next;
+    return std::min(next, bury_at_);
 }
 
 void Queue::on_time(TimePoint now) {
@@ -372,8 +454,10 @@ void Queue::promote_due(TimePoint now) {
         const Sequence sequence = waiting_.begin()->second;
         Block* block = find_block(sequence);
         RD_CHECK(block != nullptr);
-        ready_beside(*block).insert(position(*block, block->index_from(sequence)));
+        const std::uint64_t key = returned_.at(sequence).key;
         waiting_.erase(waiting_.begin());
+        join(*block, block->index_from(sequence), key);
+        if (key != 0) apply(keys_.end_wait(key));
     }
     promote_scheduled(now);
 }
@@ -408,7 +492,7 @@ bool Queue::promote(Sequence sequence) {
     if (state.done.test(index) || state.held.test(index)) return true;
     state.held.set(index);
     --scheduled_;
-    ready_beside(*block).insert(position(*block, index));
+    join(*block, index, block->key(index));
     return true;
 }
 

@@ -21,6 +21,15 @@ void Queue::load_block(storage::LaneId id, Sequence first, const storage::BlockI
         block.due_ms = std::make_unique<std::vector<std::int64_t>>(index.due_ms);
         schedule(block, 0);
     }
+    if (!index.expires_ms.empty() || !index.max_attempts.empty()) {
+        block.limits = std::make_unique<Limits>();
+        block.limits->expires_ms = index.expires_ms;
+        block.limits->max_attempts = index.max_attempts;
+        watch_expiry(block);
+    }
+    block.keyed = index.keyed;
+    if (!index.keys.empty()) block.keys = std::make_unique<std::vector<std::uint64_t>>(index.keys);
+    if (block.keyed && !to.scheduled()) ++to.unsorted;
     if (to.blocks.empty()) to.cursor = first;
     next_ = std::max(next_, Sequence(block.end()));
     messages_ += block.count;
@@ -45,11 +54,24 @@ Result<void> Queue::load_state(storage::LaneId id, Sequence first, const storage
         done += end - from;
     }
     if (done >= block->count) return bad("has nothing left");
+    std::uint32_t leaving = 0;
+    if (!record.expired.empty()) state.leaving = std::make_unique<Bits>(block->count);
+    for (const auto& [from, end] : record.expired) {
+        if (from >= end || end > block->count || state.done.count(from, end) != 0) return bad("is out of range");
+        state.leaving->set(from, end);
+        state.held.set(from, end);
+        leaving += end - from;
+    }
     const std::uint64_t before = block->bytes_left();
     block->done = done;
-    messages_ -= done;
-    if (block->due_ms) scheduled_ -= done;
+    block->leaving = leaving;
+    messages_ -= done + leaving;
+    if (block->due_ms) scheduled_ -= done + leaving;
     bytes_ -= before - block->bytes_left();
+    if (leaving != 0) {
+        leaving_messages_ += leaving;
+        leaving_.emplace(first, id);
+    }
 
     for (const storage::RunRecord& stored : record.runs) {
         if (stored.count == 0 || std::uint64_t{stored.first} + stored.count > block->count)
@@ -80,7 +102,9 @@ Result<void> Queue::load_state(storage::LaneId id, Sequence first, const storage
         started_ += run.left;
         if (block->due_ms) scheduled_ -= run.left;
         for (std::uint32_t i = run.first; i < run.end(); ++i) {
-            if (!state.done.test(i)) state.held.set(i);
+            if (state.done.test(i)) continue;
+            if (state.held.test(i)) return bad("has a message in two states");
+            state.held.set(i);
         }
         state.runs.push_back(run);
     }
@@ -108,6 +132,7 @@ Result<void> Queue::load_returned(Sequence sequence, storage::ReturnedRecord rec
     } else {
         // Those due already become ready with the first tick.
         waiting_.emplace(from_unix_ms(record.visible_at_ms), sequence);
+        if (record.key != 0) apply(keys_.begin_wait(record.key));
     }
     returned_.insert_or_assign(sequence, std::move(record));
     return {};

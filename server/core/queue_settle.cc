@@ -63,7 +63,7 @@ SettleReply Queue::settle(Consumer& consumer, Outcome outcome, const std::vector
                     record.lease = part.lease;
                     record.last_error = reason;
                     record.last_consumer = consumer.name;
-                    die(block, i, std::move(record), storage::DeathReason::kRejected, now);
+                    give_up(block, i, std::move(record), storage::DeathReason::kRejected, now);
                 }
             }
         });
@@ -90,6 +90,9 @@ void Queue::ack(Block& block, std::size_t run_index, std::uint32_t first, std::u
     if (state.runs[run_index].left == 0) state.runs.erase(state.runs.begin() + static_cast<std::ptrdiff_t>(run_index));
     state.done.set(first, end);
     state.held.reset(first, end);
+    if (block.keys) {
+        for (std::uint32_t i = first; i < end; ++i) stop_key(block, i);
+    }
     account_done(block, count);
     acked_ += count;
     shared_.counters.acked += count;
@@ -109,8 +112,12 @@ void Queue::retry(Block& block, const Run& part, std::string_view reason, std::o
         record.losses = run.losses;
         record.last_error = reason.substr(0, kMaxErrorText);
         record.last_consumer = consumer;
-        if (run.attempts >= record_.settings.max_attempts) {
-            die(block, i, std::move(record), storage::DeathReason::kMaxAttempts, now);
+        std::optional<storage::DeathReason> death = hopeless(block, i, now + wait, now);
+        if (death != storage::DeathReason::kExpired && run.attempts >= max_attempts(block, i)) {
+            death = storage::DeathReason::kMaxAttempts;
+        }
+        if (death) {
+            give_up(block, i, std::move(record), *death, now);
         } else {
             record.visible_at_ms = to_unix_ms(now + wait);
             ++retried_;
@@ -142,7 +149,9 @@ void Queue::release(Block& block, const Run& part, std::optional<Millis> after, 
         record.last_consumer = consumer;
         if (record.releases > record_.settings.max_releases) {
             record.last_error = "released " + std::to_string(record.releases) + " times";
-            die(block, i, std::move(record), storage::DeathReason::kMaxReleases, now);
+            give_up(block, i, std::move(record), storage::DeathReason::kMaxReleases, now);
+        } else if (const auto death = hopeless(block, i, now + wait, now)) {
+            give_up(block, i, std::move(record), *death, now);
         } else {
             record.visible_at_ms = to_unix_ms(now + wait);
             ++shared_.counters.released;
@@ -165,23 +174,31 @@ void Queue::give_back(Block& block, const Run& part, TimePoint now) {
         record.losses = run.losses;
         record.visible_at_ms = to_unix_ms(now);
         record.last_consumer = consumer;
-        put_back(block, i, std::move(record), now);
+        if (const auto death = hopeless(block, i, now, now)) {
+            give_up(block, i, std::move(record), *death, now);
+        } else {
+            put_back(block, i, std::move(record), now);
+        }
     }
 }
 
 void Queue::put_back(Block& block, std::uint32_t index, storage::ReturnedRecord record, TimePoint now) {
     const Sequence sequence = block.sequence(index);
     const TimePoint visible_at = from_unix_ms(record.visible_at_ms);
+    const std::uint64_t key = block.key(index);
     record.lane = block.lane;
+    record.key = key;
     if (durable()) {
         shared_.stage.writes().put(storage::returned_key(shared_.ns, id_, sequence), record.encode());
     }
     returned_.insert_or_assign(sequence, std::move(record));
     if (visible_at <= now) {
-        ready_beside(block).insert(position(block, index));
+        join(block, index, key);
     } else {
         waiting_.emplace(visible_at, sequence);
+        if (key != 0) apply(keys_.begin_wait(key));
     }
+    stop_key(block, index);
     mark_dirty(block);
 }
 
@@ -202,10 +219,25 @@ Millis Queue::backoff(std::uint32_t attempts) const {
 
 // --- death ------------------------------------------------------------------------------------------------------
 
+// A started message, whose key goes on, or stops here (L-3). T-4: expiry never stops it.
+void Queue::give_up(Block& block, std::uint32_t index, storage::ReturnedRecord record, storage::DeathReason reason,
+                    TimePoint now) {
+    const std::uint64_t key = block.key(index);
+    const bool expired = reason == storage::DeathReason::kExpired || reason == storage::DeathReason::kExpiredInRetry;
+    if (key != 0 && !expired && record_.settings.key_on_dead == KeyOnDead::kPause) pause_key(block, index, key, now);
+    die(block, index, std::move(record), reason, now);
+    stop_key(block, index);
+}
+
 // The message is held (not in a run any more). Its body moves in the same commit; if it has to be read first, the
 // decision is stored and the move follows.
 void Queue::die(Block& block, std::uint32_t index, storage::ReturnedRecord record, storage::DeathReason reason,
                 TimePoint now) {
+    if (reason == storage::DeathReason::kExpired || reason == storage::DeathReason::kExpiredInRetry) {
+        ++expired_;
+        ++shared_.counters.expired;
+        if (record_.settings.on_expire == OnExpire::kDrop) return drop(block, index);
+    }
     ++died_;
     ++shared_.counters.died;
     record.dying = reason;
@@ -223,7 +255,20 @@ void Queue::die(Block& block, std::uint32_t index, storage::ReturnedRecord recor
     mark_dirty(block);
 }
 
+// Gone without a trace.
+void Queue::drop(Block& block, std::uint32_t index) {
+    block.state->done.set(index);
+    block.state->held.reset(index);
+    account_done(block, 1);
+}
+
 void Queue::bury(Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now) {
+    store_dead(block, index, record, now);
+    drop(block, index);
+    evict_dead();
+}
+
+void Queue::store_dead(const Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now) {
     const Sequence sequence = block.sequence(index);
     storage::DeadRecord dead;
     dead.commit_time_ms = block.commit_time_ms;
@@ -237,6 +282,7 @@ void Queue::bury(Block& block, std::uint32_t index, const storage::ReturnedRecor
     death.error = record.last_error;
     dead.deaths.push_back(std::move(death));
     dead.message = message_body(*block.payload, index);
+    name_paused_key(dead.message);
     dead_.insert(sequence);
     if (durable()) {
         shared_.stage.writes().put(storage::dead_key(shared_.ns, id_, sequence), dead.encode());
@@ -245,23 +291,21 @@ void Queue::bury(Block& block, std::uint32_t index, const storage::ReturnedRecor
         memory_dead_bytes_ += bytes.size();
         memory_dead_.emplace(sequence, std::move(bytes));
     }
-    block.state->done.set(index);
-    block.state->held.reset(index);
-    account_done(block, 1);
-    evict_dead();
 }
 
 void Queue::evict_dead() {
-    while (dead_.size() > record_.settings.dead_max || memory_dead_bytes_ > kMemoryDeadBytes) {
-        const Sequence oldest = *dead_.begin();
-        dead_.erase(dead_.begin());
-        ++dead_evicted_;
-        if (durable()) {
-            shared_.stage.writes().remove(storage::dead_key(shared_.ns, id_, oldest));
-        } else if (const auto it = memory_dead_.find(oldest); it != memory_dead_.end()) {
-            memory_dead_bytes_ -= it->second.size();
-            memory_dead_.erase(it);
-        }
+    while (dead_.size() > record_.settings.dead_max || memory_dead_bytes_ > kMemoryDeadBytes) evict_oldest_dead();
+}
+
+void Queue::evict_oldest_dead() {
+    const Sequence oldest = *dead_.begin();
+    dead_.erase(dead_.begin());
+    ++dead_evicted_;
+    if (durable()) {
+        shared_.stage.writes().remove(storage::dead_key(shared_.ns, id_, oldest));
+    } else if (const auto it = memory_dead_.find(oldest); it != memory_dead_.end()) {
+        memory_dead_bytes_ -= it->second.size();
+        memory_dead_.erase(it);
     }
 }
 

@@ -99,6 +99,30 @@ Result<void> Namespace::recover(storage::MessageStore& store, const storage::Nam
     });
     if (!ok) return ok;
 
+    ok = each_of_queue(Tag::kKey, [](Queue& queue, const KeyView& key, std::string_view bytes) -> Result<void> {
+        Result<storage::PausedKeyRecord> paused = storage::PausedKeyRecord::decode(bytes);
+        if (!paused) return paused.error();
+        queue.load_paused_key(key.sequence.value, *std::move(paused));
+        return {};
+    });
+    if (!ok) return ok;
+
+    // Started messages hold their keys; which those are only the messages tell. A block that cannot be read is noticed
+    // when it is wanted.
+    for (const auto& [id, queue] : queues_) {
+        for (const auto& [lane, first] : queue->keyed_in_flight()) {
+            std::vector<std::uint64_t> keys;
+            if (lane < storage::kScheduled) {
+                const Result<std::optional<std::string>> block =
+                    store.get(storage::block_key(shared_.ns, id, first, lane));
+                if (block && *block) {
+                    if (Result<storage::BlockView> view = storage::read_block(**block)) keys = std::move(view->keys);
+                }
+            }
+            queue->load_keys(lane, first, std::move(keys));
+        }
+    }
+
     ok = each(store, shared_.ns, Tag::kProducer, [&](const KeyView& key, std::string_view bytes) -> Result<void> {
         Result<storage::ProducerRecord> producer = storage::ProducerRecord::decode(bytes);
         if (!producer) return producer.error();

@@ -25,6 +25,7 @@ struct Counters {
     std::uint64_t retried = 0;
     std::uint64_t released = 0;
     std::uint64_t died = 0;
+    std::uint64_t expired = 0;
     std::uint64_t expired_leases = 0;
     std::uint64_t damaged = 0;
 };

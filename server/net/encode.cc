@@ -50,6 +50,14 @@ void append_confirm(std::string& out, const core::Confirmation& c) {
         }
         fields.bytes(7, out_exception.SerializeAsString());
     }
+    std::string lowered;
+    for (const core::IndexRange& range : c.ttl_lowered) {
+        lowered.clear();
+        FieldWriter inner(lowered);
+        inner.varint(1, range.first);
+        inner.varint(2, range.count);
+        fields.bytes(8, lowered);
+    }
     append_body(out, c.request_id, FrameKind::kConfirm, body);
 }
 
@@ -121,6 +129,11 @@ void to_proto(const QueueSettings& s, v1::QueueSettings& out) {
     out.set_overflow(v1::REJECT_NEW);
     out.set_dead_max(s.dead_max);
     out.set_reconnect_grace_ms(static_cast<std::uint64_t>(s.reconnect_grace.count()));
+    out.set_ttl_ms(static_cast<std::uint64_t>(s.ttl.count()));
+    out.set_on_expire(static_cast<v1::OnExpire>(s.on_expire));
+    out.set_key_on_retry(static_cast<v1::KeyOnRetry>(s.key_on_retry));
+    out.set_key_on_dead(static_cast<v1::KeyOnDead>(s.key_on_dead));
+    out.set_oldest_every(s.oldest_every);
 }
 
 void to_proto(const core::QueueInfo& info, v1::QueueInfo& out) {
@@ -142,6 +155,7 @@ void to_proto(const core::QueueInfo& info, v1::QueueInfo& out) {
     out.set_acked(info.acked);
     out.set_retried(info.retried);
     out.set_died(info.died);
+    out.set_expired(info.expired);
     out.set_refused(info.refused);
     out.set_dead_evicted(info.dead_evicted);
     out.set_damaged(info.damaged);

@@ -64,6 +64,7 @@ void ReadThread::read_now(const core::ReadRequest& request, core::ReadDone done)
                 block.payload = std::make_shared<core::Payload>();
                 block.payload->bytes = record.payload;
                 block.payload->ends = std::move(view->ends);
+                block.payload->keys = std::move(view->keys);
             }
         }
         bytes += record.payload.size();

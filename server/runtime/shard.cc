@@ -443,6 +443,7 @@ ShardSnapshot Shard::snapshot(std::size_t max_queues) const {
         sum.retried += c.retried;
         sum.released += c.released;
         sum.died += c.died;
+        sum.expired += c.expired;
         sum.expired_leases += c.expired_leases;
         sum.damaged += c.damaged;
         if (snapshot.rows.size() < max_queues) {

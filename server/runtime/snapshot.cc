@@ -38,6 +38,7 @@ void add(core::Counters& sum, const core::Counters& more) {
     sum.retried += more.retried;
     sum.released += more.released;
     sum.died += more.died;
+    sum.expired += more.expired;
     sum.expired_leases += more.expired_leases;
     sum.damaged += more.damaged;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "protocol/base/key_hash.h"
 #include "protocol/limits.h"
 #include "protocol/message_view.h"
 #include "rockdove/v1/data.pb.h"
@@ -63,9 +64,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         FUZZ_REQUIRE(priority == traits.priority);
         FUZZ_REQUIRE(message.delay_ms() == static_cast<std::uint64_t>(traits.delay_ms));
         FUZZ_REQUIRE(message.not_before_ms() == traits.not_before_ms);
-        FUZZ_REQUIRE(message.key().empty() && message.dedup_id().empty() && message.max_attempts() == 0);
-        FUZZ_REQUIRE(message.ttl_ms() == 0);
-        FUZZ_REQUIRE(message.expires_at_ms() == 0 && message.deadline_ms() == 0);
+        FUZZ_REQUIRE(message.ttl_ms() == static_cast<std::uint64_t>(traits.ttl_ms));
+        FUZZ_REQUIRE(message.expires_at_ms() == traits.expires_at_ms);
+        FUZZ_REQUIRE(message.deadline_ms() == traits.deadline_ms);
+        FUZZ_REQUIRE(message.max_attempts() == traits.max_attempts);
+        FUZZ_REQUIRE(base::key_hash(message.key()) == traits.key);
+        FUZZ_REQUIRE(storage::message_key(message.SerializeAsString()) == message.key());
+        FUZZ_REQUIRE(message.dedup_id().empty());
     }
     return 0;
 }

@@ -246,11 +246,12 @@ class Publishing(Conversation):
 
     def test_faults_refuse_the_whole_frame_and_name_the_message(self):
         connection = self.create()
-        for code, bad in [("INVALID", Message(priority=10)), ("UNSUPPORTED", Message(key="k")),
+        for code, bad in [("INVALID", Message(priority=10)), ("INVALID", Message(key="k" * 257)),
                           ("UNSUPPORTED", Message(dedup_id="d")), ("INVALID", Message(delay_ms=1, not_before_ms=1)),
-                          ("INVALID", Message(not_before_ms=-1)), ("UNSUPPORTED", Message(ttl_ms=1)),
-                          ("UNSUPPORTED", Message(expires_at_ms=1)), ("UNSUPPORTED", Message(deadline_ms=1)),
-                          ("UNSUPPORTED", Message(max_attempts=1)),
+                          ("INVALID", Message(not_before_ms=-1)), ("INVALID", Message(ttl_ms=1, expires_at_ms=1)),
+                          ("INVALID", Message(expires_at_ms=-1)), ("INVALID", Message(deadline_ms=-1)),
+                          ("INVALID", Message(max_attempts=1001)),
+                          ("INVALID", Message(not_before_ms=9000, expires_at_ms=9000)),
                           ("INVALID", Message(headers=[raw.message.Header(name="", value=b"")])),
                           ("INVALID", Message(headers=[raw.message.Header(name="a\nb", value=b"")]))]:
             with self.subTest(bad=str(bad)), self.fails(code) as failure:
@@ -263,6 +264,49 @@ class Publishing(Conversation):
             connection.request(publish=data.Publish(topic="t", messages=messages("a")))
         with self.fails("INVALID"):
             connection.publish(self.queue, messages("a"), producer_seq=1)  # no producer id
+
+    def test_messages_of_a_key_come_one_at_a_time_and_a_dead_one_may_stop_it(self):
+        connection = self.connect()
+        connection.create_queue(self.queue, key_on_dead=admin.KEY_PAUSE)
+        connection.consume(self.queue)
+        connection.publish(self.queue, [Message(body=body.encode(), key=body[0]) for body in ("a1", "a2", "b1")])
+        first, second = connection.next_delivery(), connection.next_delivery()
+        self.assertEqual([first.messages[0].body, second.messages[0].body], [b"a1", b"b1"])
+        self.assertEqual(first.messages[0].key, "a")
+        held = raw.seq_range(first.first_seq, first.first_seq, first.epoch, first.lease)
+        connection.settle(1, "REJECT", [held], reason="bad")
+        keys = connection.request(queue_keys=admin.QueueKeys(name=self.queue)).keys
+        self.assertEqual([(key.key, key.seq, key.behind) for key in keys], [("a", 1, 1)])
+        resume = admin.QueueKeyResume(name=self.queue, key="b")
+        self.assertEqual(connection.request(queue_key_resume=resume).count, 0)
+        self.assertFalse(connection.events)
+        resume = admin.QueueKeyResume(name=self.queue)
+        self.assertEqual(connection.request(queue_key_resume=resume).count, 1)
+        self.assertEqual(connection.next_delivery().messages[0].body, b"a2")
+        with self.fails("NOT_FOUND"):
+            connection.request(queue_keys=admin.QueueKeys(name="missing-queue"))
+        with self.fails("NOT_FOUND"):
+            connection.request(queue_key_resume=admin.QueueKeyResume(name="missing-queue"))
+        with self.fails("INVALID"):
+            connection.request(queue_keys=admin.QueueKeys(name=self.queue, limit=1001))
+
+    def test_a_queue_bounds_the_time_to_live_and_the_confirm_says_so(self):
+        connection = self.connect()
+        connection.create_queue(self.queue, ttl_ms=60_000, on_expire=admin.EXPIRED_DROP)
+        confirm = connection.publish(self.queue, [Message(), Message(ttl_ms=60_001), Message(ttl_ms=1)])
+        self.assertEqual([(r.first_index, r.count) for r in confirm.ttl_lowered], [(1, 1)])
+        while connection.show_queue(self.queue).expired != 1:
+            pass
+        info = connection.show_queue(self.queue)
+        self.assertEqual((info.ready, info.dead), (2, 0))
+
+    def test_a_message_may_bound_its_own_tries(self):
+        connection = self.create()
+        connection.consume(self.queue)
+        connection.publish(self.queue, [Message(max_attempts=1)])
+        got = connection.next_delivery()
+        connection.settle(1, "RETRY", [raw.seq_range(got.first_seq, got.first_seq, got.epoch, got.lease)], reason="x")
+        self.assertEqual(connection.show_queue(self.queue).dead, 1)
 
     def test_a_full_queue_refuses_the_rest_in_order_and_tells_its_room(self):
         connection = self.connect(producer_id=self.queue)
@@ -668,9 +712,11 @@ class Administration(Conversation):
         for name, value in [("max_attempts", 5), ("max_releases", 100), ("backoff_first_ms", 1000),
                             ("backoff_factor", 2), ("backoff_longest_ms", 600_000), ("backoff_jitter", 0.1),
                             ("max_retry_delay_ms", 86_400_000), ("max_messages", 0), ("max_bytes", 0),
-                            ("dead_max", 100_000), ("reconnect_grace_ms", 5000)]:
+                            ("dead_max", 100_000), ("reconnect_grace_ms", 5000), ("ttl_ms", 0), ("oldest_every", 0)]:
             self.assertTrue(settings.HasField(name), name)
             self.assertAlmostEqual(getattr(settings, name), value, msg=name)
+        self.assertEqual((settings.on_expire, settings.key_on_retry, settings.key_on_dead),
+                         (admin.EXPIRED_DEAD, admin.KEY_HOLD, admin.KEY_SKIP))
         self.assertLess(abs(info.created_ms - time.time() * 1000), 60_000)
         with self.fails("ALREADY_EXISTS"):
             connection.create_queue(self.queue)
@@ -706,7 +752,8 @@ class Administration(Conversation):
                        dict(backoff_factor=float("nan")), dict(backoff_longest_ms=7 * day + 1),
                        dict(backoff_first_ms=100, backoff_longest_ms=99), dict(backoff_jitter=1.1),
                        dict(backoff_jitter=-0.1), dict(max_retry_delay_ms=365 * day + 1), dict(dead_max=0),
-                       dict(dead_max=10_000_001), dict(reconnect_grace_ms=600_001), dict(lease_ms=2**64 - 1)]:
+                       dict(dead_max=10_000_001), dict(reconnect_grace_ms=600_001), dict(lease_ms=2**64 - 1),
+                       dict(ttl_ms=3650 * day + 1), dict(oldest_every=1001)]:
             with self.subTest(fields=fields), self.fails("INVALID"):
                 connection.create_queue(self.queue, **fields)
         with self.fails("UNSUPPORTED"):

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "protocol/base/bytes.h"
+#include "protocol/base/key_hash.h"
 #include "storage/keys.h"
 
 namespace rockdove::test {
@@ -10,6 +11,7 @@ namespace rockdove::test {
 namespace {
 
 constexpr char kBodyTag = 0x0A;  // Message.body
+constexpr char kKeyTag = 0x52;   // Message.key
 constexpr NamespaceId kNs{1};
 constexpr char kName[] = "default";
 
@@ -17,6 +19,10 @@ std::string body_of(std::string_view message) {
     ByteReader in(message);
     RD_CHECK(in.u8() == static_cast<std::uint8_t>(kBodyTag));
     std::string body(in.string());
+    if (!in.at_end()) {
+        RD_CHECK(in.u8() == static_cast<std::uint8_t>(kKeyTag));
+        in.string();
+    }
     RD_CHECK(in.ok() && in.at_end());
     return body;
 }
@@ -34,7 +40,8 @@ struct Wait {
 
 }  // namespace
 
-void Batch::add(std::string_view body, base::MessageTraits asked) {
+void Batch::add(std::string_view body, base::MessageTraits asked, std::string_view key) {
+    asked.key = base::key_hash(key);
     if (!traits.empty() || !asked.plain()) {
         traits.resize(ends.size());
         traits.push_back(asked);
@@ -43,13 +50,19 @@ void Batch::add(std::string_view body, base::MessageTraits asked) {
     ByteWriter inner(message);
     inner.u8(static_cast<std::uint8_t>(kBodyTag));
     inner.string(body);
+    if (!key.empty()) {
+        inner.u8(static_cast<std::uint8_t>(kKeyTag));
+        inner.string(key);
+    }
     ByteWriter out(records);
     out.u8(static_cast<std::uint8_t>(storage::kMessageTag));
     out.string(message);
     ends.push_back(static_cast<std::uint32_t>(records.size()));
 }
 
-std::size_t Batch::message_bytes(std::size_t body_bytes) { return 1 + varint_size(body_bytes) + body_bytes; }
+std::size_t Batch::message_bytes(std::size_t body_bytes, std::size_t key_bytes) {
+    return 1 + varint_size(body_bytes) + body_bytes + (key_bytes == 0 ? 0 : 2 + key_bytes);
+}
 
 std::vector<std::string> numbered(std::size_t count, std::size_t first) {
     std::vector<std::string> bodies;
@@ -210,6 +223,7 @@ void NamespaceFixture::serve_read() {
             block.payload = std::make_shared<core::Payload>();
             block.payload->bytes = record.payload;
             block.payload->ends = std::move(view->ends);
+            block.payload->keys = std::move(view->keys);
         }
         bytes += record.payload.size();
         blocks.push_back(std::move(block));
@@ -307,6 +321,13 @@ Result<std::uint64_t> NamespaceFixture::purge(std::string_view queue) {
 Result<std::uint64_t> NamespaceFixture::remove(std::string_view queue, bool if_exists, bool if_empty) {
     Wait<std::uint64_t> wait;
     ns_->delete_queue(queue, if_exists, if_empty, wait.done());
+    turn();
+    return wait.result();
+}
+
+Result<std::uint64_t> NamespaceFixture::resume_key(std::string_view key, std::string_view queue) {
+    Wait<std::uint64_t> wait;
+    ns_->resume_key(queue, key, wait.done());
     turn();
     return wait.result();
 }

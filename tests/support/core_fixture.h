@@ -63,9 +63,9 @@ struct Batch {
 
     std::vector<base::MessageTraits> traits;  // of all, once one is not plain
 
-    void add(std::string_view body, base::MessageTraits traits = {});
+    void add(std::string_view body, base::MessageTraits traits = {}, std::string_view key = {});
     // Bytes of the encoded message with such a body: what limits and credit count.
-    static std::size_t message_bytes(std::size_t body_bytes);
+    static std::size_t message_bytes(std::size_t body_bytes, std::size_t key_bytes = 0);
 };
 
 struct PublishOptions {
@@ -111,6 +111,8 @@ public:
     Result<QueueInfo> update(std::string_view queue, const QueueSettings& settings);
     Result<std::uint64_t> purge(std::string_view queue = "q");
     Result<std::uint64_t> remove(std::string_view queue = "q", bool if_exists = false, bool if_empty = false);
+    // All keys if it is empty.
+    Result<std::uint64_t> resume_key(std::string_view key = {}, std::string_view queue = "q");
     Result<QueueInfo> pause(bool paused, std::string_view queue = "q");
     Result<core::PeekResult> peek(std::uint64_t from = 1, std::uint32_t limit = 1'000, std::size_t max_bytes = 1 << 20,
                                   std::string_view queue = "q");

@@ -93,6 +93,9 @@ void add_bench(CLI::App& root, Context& context) {
     command->add_option("--size", options->body_bytes, "Bytes of a body")
         ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 20))
         ->capture_default_str();
+    command->add_option("--consumers", options->consumers, "W2, acks in batches: workers, of one connection")
+        ->check(CLI::Range(1, 1000));
+    command->add_option("--keys", options->keys, "W1, W2: ordering keys to use in turn; 0: none");
     command->add_option("--producers", options->producers, "W1: connections that send")
         ->check(CLI::Range(std::size_t{1}, std::size_t{64}))
         ->capture_default_str();

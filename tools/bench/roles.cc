@@ -32,8 +32,14 @@ std::string_view Bodies::next() {
 }
 
 Producer::Producer(const ClientOptions& options, std::string queue, std::size_t body_bytes, std::uint64_t window,
-                   std::uint64_t seed, Phase& phase, std::uint64_t most, std::size_t queues)
-    : phase_(phase), queues_{queue}, window_(window), most_(most), bodies_(body_bytes, seed), client_(options) {
+                   std::uint64_t seed, Phase& phase, std::uint64_t most, std::size_t queues, std::size_t keys)
+    : phase_(phase),
+      queues_{queue},
+      window_(window),
+      most_(most),
+      keys_(keys),
+      bodies_(body_bytes, seed),
+      client_(options) {
     if (queues != 0) queues_.clear();
     for (std::size_t i = 0; i < queues; ++i) queues_.push_back(numbered_queue(queue, i));
     latency_us_.reserve(kMostLatencies);
@@ -78,7 +84,9 @@ void Producer::run() {
         }
         const std::int64_t now = now_ns();
         for (; room > 0; --room, ++sent) {
-            client_.send_async(queues_[sent % queues_.size()], Message{std::string(bodies_.next())},
+            Message message{std::string(bodies_.next())};
+            if (keys_ != 0) message.key("k" + std::to_string(sent % keys_));
+            client_.send_async(queues_[sent % queues_.size()], std::move(message),
                                [this, now](const Error* error, const Receipt*) {
                                    on_answer(now, error != nullptr ? &error->detail() : nullptr);
                                });

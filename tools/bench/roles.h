@@ -41,12 +41,12 @@ struct Phase {
 std::string numbered_queue(const std::string& queue, std::size_t number);
 
 // Keeps at most `window` messages unconfirmed and sends whenever there is room, until phase.stop or until `most` are
-// sent (0: no end); to one queue, or to `queues` numbered ones in turn. Owns its connection and one thread; confirms are
+// sent (0: no end); to one queue, or to `queues` numbered ones in turn; with `keys` ordering keys in turn. Owns its connection and one thread; confirms are
 // counted on the client's I/O thread.
 class Producer {
 public:
     Producer(const ClientOptions& options, std::string queue, std::size_t body_bytes, std::uint64_t window,
-             std::uint64_t seed, Phase& phase, std::uint64_t most = 0, std::size_t queues = 0);
+             std::uint64_t seed, Phase& phase, std::uint64_t most = 0, std::size_t queues = 0, std::size_t keys = 0);
     // Waits until everything is answered. phase.stop must be set.
     ~Producer();
 
@@ -64,6 +64,7 @@ private:
     std::vector<std::string> queues_;
     const std::uint64_t window_;
     const std::uint64_t most_;
+    const std::size_t keys_;
     Bodies bodies_;
     std::vector<std::uint32_t> latency_us_;   // the I/O thread's until join()
     std::atomic<std::uint64_t> answered_{0};  // confirmed or refused

@@ -84,6 +84,8 @@ Json identity(const Run& run) {
     }
     if (run.workload == "W1") out["producers"] = run.producers;
     if (run.workload == "W2") out["ack"] = run.ack;
+    if (run.workload == "W2" && run.consumers != 1) out["consumers"] = run.consumers;
+    if (run.keys != 0) out["keys"] = run.keys;
     if (run.workload == "W3") out["rate_wanted"] = run.rate;
     if (run.workload.starts_with("W6")) out["count"] = run.count;
     if (!run.after.empty()) out["after"] = run.after;
@@ -99,7 +101,7 @@ Json measure(const Run& run, const ClientOptions& options) {
     std::deque<Producer> producers;
     std::atomic<std::uint64_t> taken{0};
     std::optional<Client> consumer;
-    std::optional<Worker> worker;
+    std::deque<Worker> workers;
     std::optional<RawConsumer> raw;
     if (run.workload == "W2" && run.ack == "each") {
         raw.emplace(run.endpoint, run.name_space, run.queue, static_cast<std::uint32_t>(run.window));
@@ -111,10 +113,10 @@ Json measure(const Run& run, const ClientOptions& options) {
             taken.fetch_add(1, std::memory_order_relaxed);
             return Outcome::ack();
         };
-        worker.emplace(consumer->receive(run.queue, take, settings));
+        for (std::size_t i = 0; i < run.consumers; ++i) workers.push_back(consumer->receive(run.queue, take, settings));
     }
     for (std::size_t i = 0; i < run.producers; ++i) {
-        producers.emplace_back(options, run.queue, run.body_bytes, run.window, i + 1, phase);
+        producers.emplace_back(options, run.queue, run.body_bytes, run.window, i + 1, phase, 0, 0, run.keys);
     }
     const auto produced = [&] {
         std::uint64_t sum = 0;
@@ -148,7 +150,7 @@ Json measure(const Run& run, const ClientOptions& options) {
     out["produced_total"] = produced();
     if (run.workload == "W2") {
         if (raw && raw->broken()) throw std::runtime_error("the consumer's connection broke");
-        if (worker) worker->stop();
+        for (Worker& worker : workers) worker.stop();
         out["consumed_total"] = consumed();
     }
     return out;

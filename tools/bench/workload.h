@@ -19,6 +19,8 @@ struct Run {
     std::size_t body_bytes = 100;
     std::size_t producers = 1;
     std::uint64_t window = 1000;
+    std::size_t consumers = 1;  // W2: workers of one connection, each with the whole window
+    std::size_t keys = 0;       // W1, W2: ordering keys, used in turn; 0: messages without keys
     double warm_up_s = 1;
     double seconds = 10;
     int pid = 0;                      // the broker's, for its costs; 0: none

@@ -12,6 +12,7 @@ void add_queue(CLI::App& root, Context& context) {
     add_queue_delete(*queue, context);
     add_queue_pause(*queue, context);
     add_queue_peek(*queue, context);
+    add_queue_keys(*queue, context);
 }
 
 }  // namespace rockdove::ctl

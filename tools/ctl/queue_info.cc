@@ -49,6 +49,11 @@ Json settings_json(const v1::QueueSettings& settings) {
     out["overflow"] = settings.overflow() == v1::DROP_OLDEST ? "drop_oldest" : "reject";
     out["dead_max"] = settings.dead_max();
     out["reconnect_grace_seconds"] = seconds(settings.reconnect_grace_ms());
+    out["ttl_seconds"] = seconds(settings.ttl_ms());
+    out["on_expire"] = settings.on_expire() == v1::EXPIRED_DROP ? "drop" : "dead";
+    out["key_on_retry"] = settings.key_on_retry() == v1::KEY_PASS ? "pass" : "hold";
+    out["key_on_dead"] = settings.key_on_dead() == v1::KEY_PAUSE ? "pause" : "skip";
+    out["oldest_every"] = settings.oldest_every();
     return out;
 }
 
@@ -75,6 +80,7 @@ Json queue_json(const v1::QueueInfo& info, std::int64_t now_ms) {
     out["acked"] = info.acked();
     out["retried"] = info.retried();
     out["died"] = info.died();
+    out["expired"] = info.expired();
     out["refused"] = info.refused();
     out["dead_evicted"] = info.dead_evicted();
     out["damaged"] = info.damaged();
@@ -125,6 +131,7 @@ const std::vector<Column>& queue_show_fields() {
                                                 {"acked", "ACKED", Kind::kCount},
                                                 {"retried", "RETRIED", Kind::kCount},
                                                 {"died", "DIED", Kind::kCount},
+                                                {"expired", "EXPIRED", Kind::kCount},
                                                 {"refused", "REFUSED", Kind::kCount},
                                                 {"damaged", "DAMAGED", Kind::kCount},
                                                 {"created_time", "CREATED", Kind::kTime},
@@ -140,7 +147,12 @@ const std::vector<Column>& queue_show_fields() {
                                                 {"max_bytes", "MAX_BYTES", Kind::kBytes},
                                                 {"overflow", "OVERFLOW"},
                                                 {"dead_max", "DEAD_MAX", Kind::kCount},
-                                                {"reconnect_grace_seconds", "RECONNECT_GRACE", Kind::kSeconds}};
+                                                {"reconnect_grace_seconds", "RECONNECT_GRACE", Kind::kSeconds},
+                                                {"ttl_seconds", "TTL", Kind::kSeconds},
+                                                {"on_expire", "ON_EXPIRE"},
+                                                {"key_on_retry", "KEY_ON_RETRY"},
+                                                {"key_on_dead", "KEY_ON_DEAD"},
+                                                {"oldest_every", "OLDEST_EVERY", Kind::kCount}};
     return kFields;
 }
 

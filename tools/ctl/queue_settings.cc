@@ -42,6 +42,22 @@ void add_setting_flags(CLI::App& command, QueueSettingFlags& flags) {
     command.add_option("--reconnect-grace", flags.reconnect_grace, "Time in which a lost receiver may come back")
         ->check(duration_check())
         ->group(group);
+    command.add_option("--ttl", flags.ttl, "Longest time a message may live, 0s: unlimited")
+        ->check(duration_check())
+        ->group(group);
+    command.add_option("--on-expire", flags.on_expire, "What becomes of a message whose time is over")
+        ->check(CLI::IsMember({"dead", "drop"}))
+        ->group(group);
+    command.add_option("--key-on-retry", flags.key_on_retry, "Whether a message that waits holds those of its key")
+        ->check(CLI::IsMember({"hold", "pass"}))
+        ->group(group);
+    command.add_option("--key-on-dead", flags.key_on_dead, "Whether the key of a dead message goes on or stops")
+        ->check(CLI::IsMember({"skip", "pause"}))
+        ->group(group);
+    command
+        .add_option("--oldest-every", flags.oldest_every,
+                    "Every n-th message is the oldest, whatever its priority, 0: never")
+        ->group(group);
 }
 
 v1::QueueSettings to_settings(const QueueSettingFlags& flags) {
@@ -62,6 +78,14 @@ v1::QueueSettings to_settings(const QueueSettingFlags& flags) {
     if (!flags.max_bytes.empty()) out.set_max_bytes(parse_size(flags.max_bytes).value_or(0));
     if (!flags.dead_max.empty()) out.set_dead_max(parse_count(flags.dead_max).value_or(0));
     if (!flags.reconnect_grace.empty()) out.set_reconnect_grace_ms(ms(flags.reconnect_grace));
+    if (!flags.ttl.empty()) out.set_ttl_ms(ms(flags.ttl));
+    if (flags.on_expire == "dead") out.set_on_expire(v1::EXPIRED_DEAD);
+    if (flags.on_expire == "drop") out.set_on_expire(v1::EXPIRED_DROP);
+    if (flags.key_on_retry == "hold") out.set_key_on_retry(v1::KEY_HOLD);
+    if (flags.key_on_retry == "pass") out.set_key_on_retry(v1::KEY_PASS);
+    if (flags.key_on_dead == "skip") out.set_key_on_dead(v1::KEY_SKIP);
+    if (flags.key_on_dead == "pause") out.set_key_on_dead(v1::KEY_PAUSE);
+    if (flags.oldest_every) out.set_oldest_every(*flags.oldest_every);
     return out;
 }
 

@@ -22,6 +22,7 @@ Json stats_json(const v1::Stats& stats) {
     out["acked"] = stats.acked();
     out["retried"] = stats.retried();
     out["died"] = stats.died();
+    out["expired"] = stats.expired();
     out["duplicate"] = stats.duplicate();
     out["expired_leases"] = stats.expired_leases();
     out["commits"] = stats.commits();

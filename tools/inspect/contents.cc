@@ -46,6 +46,10 @@ Result<void> count_queue(const Scan& scan, NamespaceId ns, QueueContents& queue)
         for (const auto& [first, end] : state->done)
             queue.messages -= std::min<std::uint64_t>(queue.messages, end - first);
         for (const auto& run : state->runs) queue.started += run.count;
+        for (const auto& [first, end] : state->expired) {
+            queue.messages -= std::min<std::uint64_t>(queue.messages, end - first);
+            queue.dead += end - first;
+        }
         return true;
     });
     if (!done) return done;
@@ -68,6 +72,8 @@ const char* tag_word(Tag tag) {
             return "head";
         case Tag::kBlockIndex:
             return "index";
+        case Tag::kKey:
+            return "key";
         case Tag::kMeta:
             return "meta";
         case Tag::kPlacement:
@@ -177,6 +183,8 @@ std::string check_record(const RecordView& record) {
             return decode_problem<storage::ProducerRecord>(record.payload);
         case Tag::kQueue:
             return decode_problem<storage::QueueRecord>(record.payload);
+        case Tag::kKey:
+            return decode_problem<storage::PausedKeyRecord>(record.payload);
         case Tag::kReturned:
             return decode_problem<storage::ReturnedRecord>(record.payload);
         case Tag::kBlockState:
@@ -254,6 +262,10 @@ std::string describe_record(const RecordView& record) {
     if (key->tag == Tag::kHead) {
         const auto head = storage::HeadRecord::decode(record.payload);
         return head ? "next sequence " + std::to_string(head->next.value) : head.error().text;
+    }
+    if (key->tag == Tag::kKey) {
+        const auto paused = storage::PausedKeyRecord::decode(record.payload);
+        return paused ? "paused key " + paused->key : paused.error().text;
     }
     if (key->tag == Tag::kReturned) {
         const auto returned = storage::ReturnedRecord::decode(record.payload);

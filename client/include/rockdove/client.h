@@ -211,6 +211,7 @@ struct Receipt {
     std::string id;              // for people and commands
     std::uint64_t sequence = 0;  // in its queue
     bool duplicate = false;      // was there already: a re-send after a broken connection
+    bool ttl_lowered = false;    // its queue allows it less time than it asked for
     std::uint64_t room = 0;      // messages until the queue is full; the largest uint64 if it is not bounded
     Durability durability = Durability::kSync;
 };
@@ -376,6 +377,11 @@ public:
     QueueOptions& max_bytes(std::uint64_t bytes);                                             // 0: unlimited
     QueueOptions& dead_max(std::uint64_t dead_letters);                                       // 100,000
     QueueOptions& reconnect_grace(Millis time);                                               // 5 s
+    QueueOptions& ttl(Millis most);                  // bounds every message's time to live; 0: unlimited
+    QueueOptions& drop_expired(bool drop = true);    // an expired message is dropped instead of a dead letter
+    QueueOptions& pass_on_retry(bool pass = true);   // a message that waits for its next try does not hold its key
+    QueueOptions& pause_on_dead(bool pause = true);  // the key of a dead message stops until it is resumed
+    QueueOptions& oldest_every(std::uint32_t n);     // every n-th delivery is the oldest message; 0: never
     // An existing queue is fine if it has these settings, else kConflict.
     QueueOptions& if_not_exists(bool fine = true);
 
@@ -386,7 +392,10 @@ private:
     std::optional<std::uint32_t> max_attempts_, max_releases_;
     std::optional<std::uint64_t> backoff_first_ms_, backoff_longest_ms_;
     std::optional<double> backoff_factor_, backoff_jitter_;
-    std::optional<std::uint64_t> max_retry_delay_ms_, max_messages_, max_bytes_, dead_max_, reconnect_grace_ms_;
+    std::optional<std::uint64_t> max_retry_delay_ms_, max_messages_, max_bytes_, dead_max_, reconnect_grace_ms_,
+        ttl_ms_;
+    std::optional<bool> drop_expired_, pass_on_retry_, pause_on_dead_;
+    std::optional<std::uint32_t> oldest_every_;
     bool if_not_exists_ = false;
 };
 static_assert(!std::is_aggregate_v<QueueOptions>);

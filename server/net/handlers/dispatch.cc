@@ -110,6 +110,10 @@ bool handle(Session& session, const FrameView& frame) {
             return handle_queue_list(session, frame);
         case FrameKind::kQueuePeek:
             return handle_queue_peek(session, frame);
+        case FrameKind::kQueueKeys:
+            return handle_queue_keys(session, frame);
+        case FrameKind::kQueueKeyResume:
+            return handle_queue_key_resume(session, frame);
         case FrameKind::kStatsRequest:
             return handle_stats(session, frame);
         case FrameKind::kHello:
@@ -125,6 +129,7 @@ bool handle(Session& session, const FrameView& frame) {
         case FrameKind::kQueueInfo:
         case FrameKind::kQueueListReply:
         case FrameKind::kQueuePeekReply:
+        case FrameKind::kQueueKeysReply:
         case FrameKind::kStats:
             return refuse_and_close(
                 session, frame,

@@ -27,6 +27,8 @@ bool handle_queue_show(Session& session, const protocol::FrameView& frame);
 bool handle_queue_purge(Session& session, const protocol::FrameView& frame);
 bool handle_queue_pause(Session& session, const protocol::FrameView& frame);
 bool handle_queue_list(Session& session, const protocol::FrameView& frame);
+bool handle_queue_keys(Session& session, const protocol::FrameView& frame);
+bool handle_queue_key_resume(Session& session, const protocol::FrameView& frame);
 bool handle_queue_peek(Session& session, const protocol::FrameView& frame);
 bool handle_stats(Session& session, const protocol::FrameView& frame);
 

@@ -31,6 +31,13 @@ Result<void> apply(const v1::QueueSettings& in, QueueSettings& out) {
     if (in.has_max_bytes()) out.max_bytes = in.max_bytes();
     if (in.has_dead_max()) out.dead_max = in.dead_max();
     if (in.has_reconnect_grace_ms()) out.reconnect_grace = ms(in.reconnect_grace_ms());
+    if (in.has_ttl_ms()) out.ttl = ms(in.ttl_ms());
+    if (in.on_expire() != v1::ON_EXPIRE_UNSPECIFIED) out.on_expire = static_cast<OnExpire>(in.on_expire());
+    if (in.key_on_retry() != v1::KEY_ON_RETRY_UNSPECIFIED) {
+        out.key_on_retry = static_cast<KeyOnRetry>(in.key_on_retry());
+    }
+    if (in.key_on_dead() != v1::KEY_ON_DEAD_UNSPECIFIED) out.key_on_dead = static_cast<KeyOnDead>(in.key_on_dead());
+    if (in.has_oldest_every()) out.oldest_every = in.oldest_every();
     return {};
 }
 
@@ -127,6 +134,36 @@ bool handle_queue_pause(Session& session, const protocol::FrameView& frame) {
     bool go_on = true;
     if (!parse(session, frame, request, go_on)) return go_on;
     session.ns().pause_queue(request.name(), request.paused(), answer_info(session, frame.request_id));
+    return true;
+}
+
+bool handle_queue_keys(Session& session, const protocol::FrameView& frame) {
+    v1::QueueKeys request;
+    bool go_on = true;
+    if (!parse(session, frame, request, go_on)) return go_on;
+    const Result<std::uint32_t> limit = page(request.limit());
+    if (!limit) return refuse(session, frame, limit.error());
+    const Result<std::vector<core::PausedKey>> keys = session.ns().list_keys(request.name(), *limit);
+    if (!keys) return refuse(session, frame, keys.error());
+    v1::Frame reply;
+    reply.set_request_id(frame.request_id);
+    v1::QueueKeysReply& out = *reply.mutable_queue_keys_reply();
+    for (const core::PausedKey& key : *keys) {
+        v1::PausedKey& one = *out.add_keys();
+        one.set_key(key.key);
+        one.set_seq(key.sequence.value);
+        one.set_since_ms(key.since_ms);
+        one.set_behind(key.behind);
+    }
+    session.send(reply);
+    return true;
+}
+
+bool handle_queue_key_resume(Session& session, const protocol::FrameView& frame) {
+    v1::QueueKeyResume request;
+    bool go_on = true;
+    if (!parse(session, frame, request, go_on)) return go_on;
+    session.ns().resume_key(request.name(), request.key(), answer_count(session, frame.request_id));
     return true;
 }
 

@@ -49,6 +49,7 @@ void send_stats(Session& session, std::uint64_t request_id, std::vector<runtime:
     stats.set_acked(snapshot.counters.acked);
     stats.set_retried(snapshot.counters.retried);
     stats.set_died(snapshot.counters.died);
+    stats.set_expired(snapshot.counters.expired);
     stats.set_duplicate(snapshot.counters.duplicate);
     stats.set_expired_leases(snapshot.counters.expired_leases);
     stats.set_commits(snapshot.store.commits);

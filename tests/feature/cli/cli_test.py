@@ -341,15 +341,45 @@ class ExitCodesAndTexts(BrokerCase):
         out, _ = self.rockdove("receive", "q", "-n", "1", "-q")  # waits for it
         self.assertEqual(out.strip(), b"soon")
 
+    def test_keys_stop_with_a_death_and_are_resumed(self):
+        self.rockdove("queue", "create", "q", "--key-on-dead", "pause")
+        self.rockdove("send", "q", "first", "--key", "c 9")
+        self.rockdove("send", "q", "second", "--key", "c 9")
+        self.rockdove("receive", "q", "-n", "1", "-q", "--exec", "exit 65", code=1)
+        self.rockdove("receive", "q", "-n", "1", "--wait", "0s", code=6)
+        out, _ = self.rockdove("queue", "keys", "list", "q", "-o", "json")
+        keys = json.loads(out)["keys"]
+        self.assertEqual([(key["key"], key["dead_sequence"], key["behind"]) for key in keys], [("c 9", 1, 1)])
+        self.rockdove("queue", "keys", "resume", "q", code=2)
+        out, _ = self.rockdove("queue", "keys", "resume", "q", "another", "-o", "json")
+        self.assertEqual(json.loads(out)["resumed"], 0)
+        self.rockdove("queue", "keys", "resume", "q", "c 9")
+        out, _ = self.rockdove("receive", "q", "-n", "1", "-q")
+        self.assertEqual(out.strip(), b"second")
+        self.rockdove("queue", "keys", "list", "nowhere", code=3)
+
+    def test_messages_expire(self):
+        self.rockdove("queue", "create", "q", "--ttl", "1h", "--on-expire", "drop", "--oldest-every", "10")
+        shown = self.shown("q")
+        self.assertEqual((shown["ttl_seconds"], shown["on_expire"], shown["oldest_every"]), (3600, "drop", 10))
+        self.rockdove("send", "q", "x", "--ttl", "1ms")
+        while self.shown("q")["expired"] != 1:
+            pass
+        self.assertEqual(self.shown("q")["dead"], 0)
+        self.rockdove("queue", "update", "q", "--on-expire", "dead")
+        self.rockdove("send", "q", "x", "--ttl", "1ms")
+        while self.shown("q")["dead"] != 1:
+            pass
+
     def test_what_the_broker_cannot_do_yet_is_said_clearly(self):
         self.create("q")
-        _, talk = self.rockdove("send", "q", "x", "--ttl", "5m", code=1)
+        _, talk = self.rockdove("send", "q", "x", "--dedup-id", "d", code=1)
         self.assertIn(b"unsupported", talk)
         self.assertEqual(self.shown("q")["ready"], 0)
 
 
 class Formats(BrokerCase):
-    COMMANDS = [["queue", "list"], ["queue", "show", "q"], ["queue", "create", "new"], ["queue", "update", "q", "--lease", "1m"],
+    COMMANDS = [["queue", "list"], ["queue", "show", "q"], ["queue", "create", "new"], ["queue", "keys", "list", "q"], ["queue", "update", "q", "--lease", "1m"],
                 ["queue", "pause", "q"], ["queue", "resume", "q"], ["queue", "peek", "q"], ["queue", "purge", "q", "--yes"],
                 ["queue", "delete", "new", "--yes"], ["send", "q", "hello"], ["send", "q", "--each", "line"],
                 ["receive", "q"], ["stats"], ["doctor"], ["version"], ["completion", "bash"], ["examples"],

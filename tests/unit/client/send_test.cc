@@ -279,7 +279,7 @@ TEST_CASE("a message the broker will refuse takes no other with it", "[client][s
     Client client(broker.options());
     auto before = client.send_async("a", "1");
     Message bad("2");
-    bad.key("orders");  // not built yet
+    bad.max_attempts(1'001);
     auto refused = client.send_async("a", std::move(bad));
     Message fine("3");
     fine.header("lang", "en");
@@ -293,7 +293,7 @@ TEST_CASE("a message the broker will refuse takes no other with it", "[client][s
     connection.confirm(first, 1);
     const v1::Frame second = connection.read(v1::Frame::kPublish);
     CHECK(second.publish().messages_size() == 1);
-    connection.fail(second, v1::UNSUPPORTED, "no ordering keys yet");
+    connection.fail(second, v1::INVALID, "max_attempts");
     const v1::Frame third = connection.read(v1::Frame::kPublish);
     CHECK(third.publish().messages_size() == 1);
     connection.confirm(third, 2);
@@ -301,7 +301,7 @@ TEST_CASE("a message the broker will refuse takes no other with it", "[client][s
     CHECK(fourth.publish().messages(0).body() == "5");
     connection.confirm(fourth, 3);
     CHECK(before.get().sequence == 1);
-    CHECK(error_of([&] { refused.get(); }).code() == ErrorCode::kUnsupported);
+    CHECK(error_of([&] { refused.get(); }).code() == ErrorCode::kInvalid);
     CHECK(after.get().sequence == 2);
     CHECK(error_of([&] { large.get(); }).code() == ErrorCode::kTooLarge);
     CHECK(last.get().sequence == 3);

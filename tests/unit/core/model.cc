@@ -52,14 +52,28 @@ std::uint64_t ModelQueue::held_bytes(const std::string& consumer) const {
     return n;
 }
 
-ModelMessage* ModelQueue::first_ready() {
+// E-1, E-2: it is the first of its key, and nothing holds that.
+bool ModelQueue::key_allows(const ModelMessage& message, TimePoint now) const {
+    if (message.key.empty()) return true;
+    if (paused_keys.contains(message.key)) return false;
+    for (const ModelMessage& m : messages) {
+        if (m.key != message.key || m.seq == message.seq) continue;
+        if (m.state == State::kStarted) return false;
+        if (m.state == State::kWaiting && settings.key_on_retry == KeyOnRetry::kHold) return false;
+        const bool before = std::pair(m.place, m.seq) < std::pair(message.place, message.seq);
+        if (m.state == State::kReady && m.expires > now && before) return false;
+    }
+    return true;
+}
+
+ModelMessage* ModelQueue::first_ready(TimePoint now) {
+    const bool oldest = settings.oldest_every != 0 && (choices + 1) % settings.oldest_every == 0;
     ModelMessage* first = nullptr;
     for (ModelMessage& m : messages) {
-        if (m.state != State::kReady) continue;
-        if (first == nullptr || m.priority > first->priority ||
-            (m.priority == first->priority && m.place < first->place)) {
-            first = &m;
-        }
+        if (m.state != State::kReady || m.expires <= now || !key_allows(m, now)) continue;
+        const bool urgent = first != nullptr && m.priority > first->priority && !oldest;
+        const bool equal = first != nullptr && (m.priority == first->priority || oldest);
+        if (first == nullptr || urgent || (equal && m.place < first->place)) first = &m;
     }
     return first;
 }
@@ -85,6 +99,15 @@ std::string Model::queue_of(const Received& message) const {
     return consumer->first;
 }
 
+std::string ModelMessage::text(TimePoint now) const {
+    static constexpr const char* kStates[] = {"scheduled", "ready", "started", "waiting", "dead", "gone"};
+    std::string out = "\n    " + std::to_string(seq) + " " + kStates[static_cast<int>(state)] + " priority " +
+                      std::to_string(priority) + " place " + std::to_string((place - now).count());
+    if (!key.empty()) out += " key " + key;
+    if (state != State::kReady) out += " until " + std::to_string((due - now).count());
+    return out;
+}
+
 // --- transitions ------------------------------------------------------------------------------------------------
 
 void Model::wait(ModelMessage& message, Millis time) {
@@ -94,9 +117,29 @@ void Model::wait(ModelMessage& message, Millis time) {
 }
 
 void Model::die(ModelQueue& queue, ModelMessage& message) {
+    const bool pauses = queue.settings.key_on_dead == KeyOnDead::kPause;
+    if (!message.key.empty() && pauses && message.state == State::kStarted) queue.paused_keys.insert(message.key);
     message.state = State::kDead;
     ++queue.died;
     evict(queue);
+}
+
+void Model::die_expired(ModelQueue& queue, ModelMessage& message) {
+    ++queue.expired;
+    if (queue.settings.on_expire == OnExpire::kDead) {
+        const std::set<std::string> paused = queue.paused_keys;
+        die(queue, message);
+        queue.paused_keys = paused;  // T-4: expiry stops no key
+        return;
+    }
+    message.state = State::kGone;
+}
+
+// True if there is no time for another try after such a wait (S-3).
+bool Model::dies_waiting(ModelQueue& queue, ModelMessage& message, Millis time) {
+    if (now + time < message.expires) return false;
+    die_expired(queue, message);
+    return true;
 }
 
 void Model::evict(ModelQueue& queue) {
@@ -112,19 +155,25 @@ void Model::evict(ModelQueue& queue) {
 
 void Model::retry(ModelQueue& queue, ModelMessage& message, std::optional<Millis> after) {
     const QueueSettings& s = queue.settings;
-    if (message.attempts >= s.max_attempts) return die(queue, message);
+    if (message.expires <= now) return die_expired(queue, message);
+    if (message.attempts >= (message.max_attempts != 0 ? message.max_attempts : s.max_attempts)) {
+        return die(queue, message);
+    }
     const double grown =
         static_cast<double>(s.backoff_first.count()) * std::pow(s.backoff_factor, message.attempts - 1);
     const Millis backoff(static_cast<std::int64_t>(std::min(grown, static_cast<double>(s.backoff_longest.count()))));
+    const Millis time = after ? std::min(*after, s.max_retry_delay) : backoff;
+    if (dies_waiting(queue, message, time)) return;
     ++queue.retried;
-    wait(message, after ? std::min(*after, s.max_retry_delay) : backoff);
+    wait(message, time);
 }
 
 void Model::release(ModelQueue& queue, ModelMessage& message, std::optional<Millis> after) {
     --message.attempts;
     ++message.releases;
     if (message.releases > queue.settings.max_releases) return die(queue, message);
-    wait(message, std::min(after.value_or(Millis(0)), queue.settings.max_retry_delay));
+    const Millis time = std::min(after.value_or(Millis(0)), queue.settings.max_retry_delay);
+    if (!dies_waiting(queue, message, time)) wait(message, time);
 }
 
 void Model::lose(ModelQueue& queue, ModelMessage& message) {
@@ -132,16 +181,17 @@ void Model::lose(ModelQueue& queue, ModelMessage& message) {
     retry(queue, message, first ? std::optional<Millis>(Millis(0)) : std::nullopt);
 }
 
-void Model::give_back(ModelMessage& message) {
+void Model::give_back(ModelQueue& queue, ModelMessage& message) {
     --message.attempts;
-    wait(message, Millis(0));
+    if (!dies_waiting(queue, message, Millis(0))) wait(message, Millis(0));
 }
 
 // --- requests ---------------------------------------------------------------------------------------------------
 
 Result<std::vector<Fate>> Model::publish(const std::string& name, SessionId session, std::uint64_t producer_seq,
                                          const std::vector<std::string>& bodies,
-                                         const std::vector<base::MessageTraits>& traits) {
+                                         const std::vector<base::MessageTraits>& traits,
+                                         const std::vector<std::string>& keys) {
     ModelProducer* producer = nullptr;
     if (producer_seq != 0) {
         const std::string& id = sessions.at(session).producer;
@@ -152,6 +202,11 @@ Result<std::vector<Fate>> Model::publish(const std::string& name, SessionId sess
     }
     if (!queues.contains(name)) return error(ErrorCode::kNotFound);
     ModelQueue& queue = queues.at(name);
+    for (const base::MessageTraits& asked : traits) {
+        if (asked.expires_at_ms != 0 && asked.expires_at_ms <= asked.due_ms(to_unix_ms(now))) {
+            return error(ErrorCode::kInvalid);
+        }
+    }
     std::vector<Fate> fates;
     bool full = false;
     bool any = false;
@@ -161,7 +216,7 @@ Result<std::vector<Fate>> Model::publish(const std::string& name, SessionId sess
         if (producer != nullptr && producer->answers.contains(producer_seq + i)) {
             answer = &producer->answers.at(producer_seq + i);
         }
-        const std::uint64_t size = Batch::message_bytes(bodies[i].size());
+        const std::uint64_t size = Batch::message_bytes(bodies[i].size(), keys[i].size());
         std::uint64_t max_bytes = queue.settings.max_bytes;
         if (max_bytes == 0 && !queue.durable()) max_bytes = kMemoryQueueBytes;
         full = full || (answer == nullptr &&
@@ -181,6 +236,14 @@ Result<std::vector<Fate>> Model::publish(const std::string& name, SessionId sess
             message.due = message.place;
             message.state = message.place > now ? State::kScheduled : State::kReady;
             message.bytes = size;
+            message.key = keys[i];
+            message.max_attempts = traits[i].max_attempts;
+            if (const std::int64_t expires = traits[i].expiry_ms(to_unix_ms(now)); expires != 0) {
+                message.expires = from_unix_ms(expires);
+            }
+            if (queue.settings.ttl != Millis(0)) {
+                message.expires = std::min(message.expires, message.place + queue.settings.ttl);
+            }
             queue.messages.push_back(message);
             ++queue.accepted;
             if (producer != nullptr) {
@@ -235,7 +298,7 @@ Result<std::uint64_t> Model::cancel(SessionId session, std::uint64_t number) {
     ModelQueue& queue = queues.at(found->first);
     const std::uint64_t held = queue.held(found->second);
     for (ModelMessage& m : queue.messages) {
-        if (m.waits_for(found->second)) give_back(m);
+        if (m.waits_for(found->second)) give_back(queue, m);
     }
     queue.consumers.erase(found->second);
     sessions.at(session).consumers.erase(number);
@@ -294,6 +357,14 @@ Result<core::SettleReply> Model::extend(SessionId session, std::uint64_t number,
     return for_held(queue, found->second, ranges, [&](ModelMessage& m) { m.due = now + time; });
 }
 
+std::uint64_t Model::resume_keys(const std::string& name, const std::string& key) {
+    std::set<std::string>& paused = queues.at(name).paused_keys;
+    if (!key.empty()) return paused.erase(key);
+    const std::uint64_t n = paused.size();
+    paused.clear();
+    return n;
+}
+
 std::uint64_t Model::purge(const std::string& name) {
     std::uint64_t n = 0;
     for (ModelMessage& m : queues.at(name).messages) {
@@ -349,6 +420,7 @@ TimePoint Model::next_event() const {
         for (const ModelMessage& m : queue.messages) {
             const bool waits = m.state == State::kScheduled || m.state == State::kStarted || m.state == State::kWaiting;
             if (waits) next = std::min(next, m.due);
+            if (m.counts() && m.state != State::kStarted) next = std::min(next, m.expires);
         }
         for (const auto& [consumer_name, consumer] : queue.consumers) {
             if (consumer.session.value == 0) next = std::min(next, consumer.grace_end);
@@ -374,6 +446,15 @@ void Model::on_time() {
             if (waits && m.due <= now) m.state = State::kReady;
         }
     }
+    expire();
+}
+
+void Model::expire() {
+    for (auto& [name, queue] : queues) {
+        for (ModelMessage& m : queue.messages) {
+            if (m.counts() && m.state != State::kStarted && m.expires <= now) die_expired(queue, m);
+        }
+    }
 }
 
 void Model::restart(std::uint64_t new_epoch) {
@@ -381,7 +462,9 @@ void Model::restart(std::uint64_t new_epoch) {
     sessions.clear();
     for (auto& [name, queue] : queues) {
         if (!queue.durable()) queue.messages.clear();
-        queue.accepted = queue.delivered = queue.acked = queue.retried = queue.died = queue.evicted = 0;
+        if (!queue.durable()) queue.paused_keys.clear();
+        queue.accepted = queue.delivered = queue.acked = queue.retried = queue.died = queue.evicted = queue.expired = 0;
+        queue.choices = 0;
         for (auto& [consumer_name, consumer] : queue.consumers) {
             consumer.session = SessionId(0);
             consumer.grace_end = TimePoint::max();
@@ -400,9 +483,15 @@ void Model::delivered(const std::string& name, const Received& got) {
     ModelQueue& queue = queues.at(name);
     const std::string consumer = find(got.session, got.consumer)->second;
     expect(!queue.paused, what + "the queue is paused");
-    ModelMessage* m = queue.first_ready();
+    ModelMessage* m = queue.first_ready(now);
     expect(m != nullptr, what + "nothing is ready");
-    expect_equal(what + "order", got.seq.value, m->seq);
+    std::string what_is_there;
+    if (got.seq.value != m->seq) {
+        for (const ModelMessage& one : queue.messages) {
+            if (one.counts()) what_is_there += one.text(now);
+        }
+    }
+    expect(got.seq.value == m->seq, what + "should have been " + std::to_string(m->seq) + "; there is" + what_is_there);
     expect(queue.has_credit(consumer, *m), what + consumer + " has no credit for it");
     expect(got.body == m->body, what + "body");
     expect_equal(what + "attempt", got.attempt, m->attempts + 1);
@@ -417,11 +506,12 @@ void Model::delivered(const std::string& name, const Received& got) {
     m->due = now + lease;
     m->consumer = consumer;
     ++queue.delivered;
+    ++queue.choices;
 }
 
 void Model::check_nothing_left_to_deliver() {
     for (auto& [name, queue] : queues) {
-        const ModelMessage* m = queue.paused ? nullptr : queue.first_ready();
+        const ModelMessage* m = queue.paused ? nullptr : queue.first_ready(now);
         if (m == nullptr) continue;
         for (const auto& [consumer, unused] : queue.consumers) {
             expect(!queue.has_credit(consumer, *m),
@@ -448,6 +538,7 @@ void Model::check_info(const std::string& name, const QueueInfo& info, bool exac
     expect_equal(name + ".retried", info.retried, queue.retried);
     expect_equal(name + ".died", info.died, queue.died);
     expect_equal(name + ".dead_evicted", info.dead_evicted, queue.evicted);
+    expect_equal(name + ".expired", info.expired, queue.expired);
     if (exact_bytes) expect_equal(name + ".bytes", info.bytes, queue.bytes());
     expect((info.bytes == 0) == (queue.all() == 0), name + ".bytes is " + std::to_string(info.bytes));
     expect((info.oldest_commit_time_ms == 0) == (queue.all() == 0), name + ".oldest_commit_time_ms");
@@ -469,7 +560,9 @@ void Model::check_peek(const std::string& name, const core::PeekResult& result) 
         expect_equal(what + "state", static_cast<std::uint64_t>(item.state), static_cast<std::uint64_t>(state));
         expect_equal(what + "attempts", item.attempts, m.attempts);
         expect(item.consumer == (m.state == State::kStarted ? m.consumer : std::string()), what + "consumer");
-        expect(item.visible_at_ms == (m.state == State::kReady ? 0 : to_unix_ms(m.due)), what + "visible_at");
+        const std::int64_t due = m.state == State::kReady ? 0 : to_unix_ms(m.due);
+        expect(item.visible_at_ms == due, what + "visible_at: core is " + std::to_string(item.visible_at_ms - due) +
+                                              " ms behind the model; it is" + m.text(now));
     }
     expect_equal("peek of " + name, result.items.size(), at);
 }

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -36,9 +37,13 @@ struct ModelMessage {
     std::uint32_t losses = 0;
     std::uint64_t epoch = 0;
     TimePoint due;  // waiting: ready then; started: the lease ends then
+    TimePoint expires = TimePoint::max();
+    std::uint32_t max_attempts = 0;  // 0: the queue's
+    std::string key;
     std::string consumer;
 
     [[nodiscard]] bool waits_for(const std::string& name) const { return state == State::kStarted && consumer == name; }
+    [[nodiscard]] std::string text(TimePoint now) const;  // for people; times from now
     [[nodiscard]] bool counts() const { return state != State::kDead && state != State::kGone; }
 };
 
@@ -57,7 +62,10 @@ struct ModelQueue {
     bool paused = false;
     std::vector<ModelMessage> messages;  // seq - 1
     std::map<std::string, ModelConsumer> consumers;
+    std::set<std::string> paused_keys;
+    std::uint64_t choices = 0;                                                                 // since the start
     std::uint64_t accepted = 0, delivered = 0, acked = 0, retried = 0, died = 0, evicted = 0;  // since the start
+    std::uint64_t expired = 0;
 
     [[nodiscard]] bool durable() const { return settings.durability != Durability::kMemory; }
     [[nodiscard]] std::uint64_t count(State state) const;
@@ -65,7 +73,8 @@ struct ModelQueue {
     [[nodiscard]] std::uint64_t bytes() const;
     [[nodiscard]] std::uint64_t held(const std::string& consumer) const;
     [[nodiscard]] std::uint64_t held_bytes(const std::string& consumer) const;
-    [[nodiscard]] ModelMessage* first_ready();
+    [[nodiscard]] bool key_allows(const ModelMessage& message, TimePoint now) const;
+    [[nodiscard]] ModelMessage* first_ready(TimePoint now);
     [[nodiscard]] bool has_credit(const std::string& consumer, const ModelMessage& message) const;
 };
 
@@ -103,7 +112,8 @@ public:
     // --- requests; what they return is the answer expected ---
     Result<std::vector<Fate>> publish(const std::string& queue, SessionId session, std::uint64_t producer_seq,
                                       const std::vector<std::string>& bodies,
-                                      const std::vector<base::MessageTraits>& traits);
+                                      const std::vector<base::MessageTraits>& traits,
+                                      const std::vector<std::string>& keys);
     // Sequences still held.
     Result<std::vector<std::uint64_t>> consume(const ConsumeOptions& request, std::vector<Closed>& closed);
     Result<void> credit(SessionId session, std::uint64_t number, std::uint32_t messages, std::uint64_t bytes);
@@ -112,6 +122,7 @@ public:
                                      const std::vector<LeaseRange>& ranges, std::optional<Millis> after);
     Result<core::SettleReply> extend(SessionId session, std::uint64_t number, const std::vector<LeaseRange>& ranges,
                                      Millis lease);
+    std::uint64_t resume_keys(const std::string& queue, const std::string& key);
     std::uint64_t purge(const std::string& queue);
     std::uint64_t remove(const std::string& queue, std::vector<Closed>& closed);
     void disconnect(SessionId session, bool clean);
@@ -120,6 +131,7 @@ public:
     // --- time and restart ---
     [[nodiscard]] TimePoint next_event() const;
     void on_time();
+    void expire();  // those whose time is over and that nobody has started
     void restart(std::uint64_t new_epoch);
 
     // --- checks against the core ---
@@ -140,9 +152,11 @@ private:
     void retry(ModelQueue& queue, ModelMessage& message, std::optional<Millis> after);
     void release(ModelQueue& queue, ModelMessage& message, std::optional<Millis> after);
     void lose(ModelQueue& queue, ModelMessage& message);
-    void give_back(ModelMessage& message);
+    void give_back(ModelQueue& queue, ModelMessage& message);
+    bool dies_waiting(ModelQueue& queue, ModelMessage& message, Millis time);
     void wait(ModelMessage& message, Millis time);
     void die(ModelQueue& queue, ModelMessage& message);
+    void die_expired(ModelQueue& queue, ModelMessage& message);
     void evict(ModelQueue& queue);
 };
 

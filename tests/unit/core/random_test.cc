@@ -28,6 +28,10 @@ public:
         limits_ = !large_ && chance(80);
         priorities_ = chance(50);
         delays_ = chance(50);
+        expiry_ = chance(40);
+        keys_ = chance(50);
+        all_keyed_ = keys_ && chance(50);
+        if (keys_ && !all_keyed_) uniform_ = false;  // a key takes bytes as well
         body_bytes_ = large_ ? pick(30'000, 150'000) : pick(1, 200);
         create("a", Durability::kSync);
         create("b", chance(30) ? Durability::kMemory : Durability::kAsync);
@@ -70,6 +74,13 @@ private:
         s.max_retry_delay = Millis(pick(100, 5'000));
         s.dead_max = pick(1, 8);
         s.reconnect_grace = Millis(pick(0, 3'000));
+        if (priorities_ && chance(40)) s.oldest_every = static_cast<std::uint32_t>(pick(1, 4));
+        if (keys_ && chance(40)) s.key_on_retry = KeyOnRetry::kPass;
+        if (keys_ && chance(40)) s.key_on_dead = KeyOnDead::kPause;
+        if (expiry_ && chance(30)) s.ttl = Millis(pick(1, 6'000));
+        if (expiry_ && chance(40)) s.on_expire = OnExpire::kDrop;
+        // Dead letters of a memory queue are bounded by bytes as well, which the model does not count.
+        if (large_ && durability == Durability::kMemory) s.on_expire = OnExpire::kDrop;
         if (limits_ && chance(40)) s.max_messages = pick(1, 30);
         if (limits_ && uniform_ && chance(30)) s.max_bytes = pick(1, 30) * Batch::message_bytes(body_bytes_);
         return s;
@@ -102,6 +113,7 @@ private:
         if (dice <= 93) return pause();
         if (dice <= 94) return update();
         if (dice <= 95) return recreate();
+        if (keys_ && chance(50)) return resume_keys();
         if (dice <= 97) return held_commits();
         if (dice <= 98) return crash_in_commit();
         restart();
@@ -183,6 +195,8 @@ private:
     void ask(std::vector<base::MessageTraits>& messages) {
         for (base::MessageTraits& message : messages) {
             if (priorities_ && chance(40)) message.priority = static_cast<std::uint8_t>(pick(0, 9));
+            if (chance(10)) message.max_attempts = static_cast<std::uint32_t>(pick(1, 4));
+            ask_for_time(message);
             if (!delays_ || chance(60)) continue;
             const auto delay = static_cast<std::int64_t>(pick(0, chance(50) ? 5 : 4'000));
             if (chance(50)) {
@@ -191,6 +205,19 @@ private:
                 message.not_before_ms = to_unix_ms(model_.now) + delay - static_cast<std::int64_t>(pick(0, 20));
             }
         }
+    }
+
+    void ask_for_time(base::MessageTraits& message) {
+        if (!expiry_ || chance(50)) return;
+        const auto time = static_cast<std::int64_t>(pick(1, chance(30) ? 20 : 8'000));
+        const std::int64_t at = to_unix_ms(model_.now) + time - static_cast<std::int64_t>(pick(0, 15));
+        const std::uint64_t dice = pick(1, 10);
+        if (dice <= 5) {
+            message.ttl_ms = time;
+        } else if (dice <= 8) {
+            message.expires_at_ms = at;
+        }
+        if (dice >= 8) message.deadline_ms = at + 5;
     }
 
     // A publish whose answer comes later if commits are held.
@@ -205,7 +232,11 @@ private:
         const std::string id = model_.sessions.at(options.session).producer;
         const std::vector<std::string> what = bodies();
         std::vector<base::MessageTraits> asked(what.size());
+        std::vector<std::string> keys(what.size());
         if (with_traits) ask(asked);
+        for (std::string& key : keys) {
+            if (all_keyed_ || (keys_ && with_traits && chance(60))) key = "k" + std::to_string(pick(0, 4));
+        }
         if (!id.empty() && chance(60)) {
             std::uint64_t& next = next_number_[id];
             next = std::max<std::uint64_t>(next, 1);
@@ -219,16 +250,18 @@ private:
         if (options.producer_seq != 0) log_ << " as " << options.producer_seq;
         Batch batch;
         for (std::size_t i = 0; i < what.size(); ++i) {
-            batch.add(what[i], asked[i]);
+            batch.add(what[i], asked[i], keys[i]);
+            if (!keys[i].empty()) log_ << " " << i << ": " << keys[i];
             if (asked[i].plain()) continue;
             log_ << " " << i << ": priority " << int{asked[i].priority} << " due "
-                 << asked[i].due_ms(to_unix_ms(model_.now)) % 1'000'000'000 << ";";
+                 << asked[i].due_ms(to_unix_ms(model_.now)) % 1'000'000'000 << " expires "
+                 << asked[i].expiry_ms(to_unix_ms(model_.now)) % 1'000'000'000 << ";";
         }
         log_ << "\n";
         Expected expected;
         (void)core_->publish(batch, options);
         expected.request = core_->last_request();
-        expected.fates = model_.publish(options.queue, options.session, options.producer_seq, what, asked);
+        expected.fates = model_.publish(options.queue, options.session, options.producer_seq, what, asked, keys);
         return expected;
     }
     void check_sent(const Expected& expected) {
@@ -440,6 +473,13 @@ private:
         const Result<std::uint64_t> core = core_->purge(queue);
         expect(core && *core == model_.purge(queue), "how much was purged");
     }
+    void resume_keys() {
+        const std::string queue = chance(50) ? "a" : "b";
+        const std::string key = chance(50) ? "" : "k" + std::to_string(pick(0, 4));
+        say() << "resume key " << key << " of " << queue << "\n";
+        const Result<std::uint64_t> core = core_->resume_key(key, queue);
+        expect(core && *core == model_.resume_keys(queue, key), "how many keys were resumed");
+    }
     void pause() {
         const std::string queue = chance(50) ? "a" : "b";
         bool& paused = model_.queues.at(queue).paused;
@@ -470,6 +510,9 @@ private:
     void advance() {
         const TimePoint end = model_.now + Millis(pick(0, chance(20) ? 20'000 : 1'500));
         say() << "advance " << (end - model_.now).count() << "\n";
+        core_->advance(Millis(0));  // a grace of no time is over already
+        model_.on_time();
+        check();
         while (model_.now < end) {
             const TimePoint next = std::min(end, std::max(model_.next_event(), model_.now + Millis(1)));
             core_->advance(next - model_.now);
@@ -499,8 +542,8 @@ private:
         exact_ranges_ = true;
         std::vector<Expected> sent;
         std::vector<std::pair<std::uint64_t, Result<core::SettleReply>>> settled;
-        const bool mixed = !priorities_ && !delays_;
-        const bool only_sends = chance(60);
+        const bool mixed = !priorities_ && !delays_ && !expiry_ && !keys_;
+        const bool only_sends = keys_ || chance(60);  // an ack may free a key before the next ack frees another
         for (std::uint64_t n = pick(1, 6); n != 0; --n) {
             if (mixed ? chance(60) : only_sends) {
                 sent.push_back(send(mixed));
@@ -541,10 +584,13 @@ private:
         core_->restart(holds);
         model_ = holds || !submitted ? after : before;
         lose_sessions();
+        model_.expire();
         for (auto& [name, queue] : model_.queues) {
             const Result<core::PeekResult> peeked = core_->peek(1, 100'000, 1 << 30, name);
             expect(peeked.has_value(), "peek");
             if (holds) model_.adopt_started(name, *peeked);
+            // A death that was decided before may be carried out, and push another one out, only now.
+            queue.evicted = core_->info(name).dead_evicted;
         }
     }
 
@@ -560,6 +606,7 @@ private:
         }
     }
     void check() {
+        model_.expire();
         absorb();
         if (deferred_) return;
         model_.check_nothing_left_to_deliver();
@@ -599,6 +646,10 @@ private:
         }
         say() << "drain\n";
         for (int rounds = 0; rounds < 10'000; ++rounds) {
+            absorb();
+            for (const char* name : {"a", "b"}) {  // a lost consumer's last try may have stopped one
+                expect(*core_->resume_key("", name) == model_.resume_keys(name, ""), "how many keys were resumed");
+            }
             check();
             std::vector<std::pair<std::uint64_t, LeaseRange>> held;
             for (const auto& [name, queue] : model_.queues) {
@@ -613,6 +664,7 @@ private:
                 options.consumer = number;
                 check_reply(core_->settle(Outcome::kAck, {range}, options),
                             model_.settle(SessionId(1), number, Outcome::kAck, {range}, std::nullopt));
+                absorb();  // what its key held back may come now
             }
             if (!held.empty()) continue;
             const TimePoint next = model_.next_event();
@@ -648,6 +700,9 @@ private:
     bool large_ = false;
     bool priorities_ = false;
     bool delays_ = false;
+    bool expiry_ = false;
+    bool keys_ = false;
+    bool all_keyed_ = false;
     bool limits_ = true;
     bool deferred_ = false;
     bool exact_ranges_ = false;

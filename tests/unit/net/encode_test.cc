@@ -198,7 +198,7 @@ TEST_CASE("a queue's info has every field of the schema filled in from the core"
     std::uint64_t next = 100;
     for (std::uint64_t* field : {&info.ready, &info.started, &info.waiting, &info.dead, &info.bytes, &info.consumers,
                                  &info.next_seq, &info.accepted, &info.delivered, &info.acked, &info.retried,
-                                 &info.died, &info.refused, &info.dead_evicted, &info.damaged}) {
+                                 &info.died, &info.refused, &info.dead_evicted, &info.damaged, &info.expired}) {
         *field = ++next;
     }
     info.oldest_commit_time_ms = 5;

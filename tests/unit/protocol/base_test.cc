@@ -214,6 +214,11 @@ TEST_CASE("each setting of a queue is checked at both ends of its range", "[base
     check(&QueueSettings::dead_max, std::uint64_t{1}, std::uint64_t{10'000'000}, std::uint64_t{0},
           std::uint64_t{10'000'001});
     check(&QueueSettings::reconnect_grace, Millis(0), Millis(600'000), Millis(-1), Millis(600'001));
+    check(&QueueSettings::ttl, Millis(0), 3'650 * day, Millis(-1), 3'650 * day + Millis(1));
+    check(&QueueSettings::oldest_every, 0U, 1'000U, 1'001U, UINT32_MAX);
+    check(&QueueSettings::on_expire, OnExpire::kDead, OnExpire::kDrop, OnExpire{0}, OnExpire{3});
+    check(&QueueSettings::key_on_retry, KeyOnRetry::kHold, KeyOnRetry::kPass, KeyOnRetry{0}, KeyOnRetry{3});
+    check(&QueueSettings::key_on_dead, KeyOnDead::kSkip, KeyOnDead::kPause, KeyOnDead{0}, KeyOnDead{3});
     QueueSettings s;
     s.backoff_first = Millis(2'000);
     s.backoff_longest = Millis(1'999);

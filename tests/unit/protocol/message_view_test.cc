@@ -7,6 +7,7 @@
 #include <random>
 
 #include "protocol/base/bytes.h"
+#include "protocol/base/key_hash.h"
 #include "protocol/limits.h"
 #include "rockdove/v1/data.pb.h"
 
@@ -101,10 +102,13 @@ std::optional<ErrorCode> expected(const v1::Message& m) {
         m.not_before_ms() > kMaxTimeMs || (m.delay_ms() != 0 && m.not_before_ms() != 0)) {
         return ErrorCode::kInvalid;
     }
-    if (!m.key().empty() || !m.dedup_id().empty() || m.ttl_ms() != 0 || m.expires_at_ms() != 0 ||
-        m.deadline_ms() != 0 || m.max_attempts() != 0) {
-        return ErrorCode::kUnsupported;
+    const auto no_time = [](std::int64_t ms) { return ms < 0 || ms > kMaxTimeMs; };
+    if (m.ttl_ms() > static_cast<std::uint64_t>(kMaxTimeMs) || no_time(m.expires_at_ms()) || no_time(m.deadline_ms()) ||
+        (m.ttl_ms() != 0 && m.expires_at_ms() != 0)) {
+        return ErrorCode::kInvalid;
     }
+    if (m.max_attempts() > kMaxAttempts || m.key().size() > kMaxKeyBytes) return ErrorCode::kInvalid;
+    if (!m.dedup_id().empty()) return ErrorCode::kUnsupported;
     return std::nullopt;
 }
 
@@ -301,6 +305,33 @@ TEST_CASE("delays and times are taken to their limits, and exclude each other", 
     CHECK(check(1, 1) == ErrorCode::kInvalid);
 }
 
+TEST_CASE("times, tries and keys are read, each within its bounds", "[protocol][message]") {
+    const auto read = [](const v1::Message& message) {
+        MessageTraits traits;
+        REQUIRE(check_message(message.SerializeAsString(), traits));
+        return traits;
+    };
+    const auto refused = [](const v1::Message& message) {
+        MessageTraits traits;
+        const Result<void> ok = check_message(message.SerializeAsString(), traits);
+        return !ok && ok.error().code == ErrorCode::kInvalid;
+    };
+    v1::Message m;
+    CHECK(read((m.Clear(), m.set_ttl_ms(kMaxTimeMs), m)).ttl_ms == kMaxTimeMs);
+    CHECK(refused((m.Clear(), m.set_ttl_ms(kMaxTimeMs + 1), m)));
+    CHECK(read((m.Clear(), m.set_expires_at_ms(kMaxTimeMs), m)).expires_at_ms == kMaxTimeMs);
+    CHECK(refused((m.Clear(), m.set_expires_at_ms(kMaxTimeMs + 1), m)));
+    CHECK(refused((m.Clear(), m.set_expires_at_ms(-1), m)));
+    CHECK(read((m.Clear(), m.set_deadline_ms(kMaxTimeMs), m)).deadline_ms == kMaxTimeMs);
+    CHECK(refused((m.Clear(), m.set_deadline_ms(kMaxTimeMs + 1), m)));
+    CHECK(refused((m.Clear(), m.set_ttl_ms(1), m.set_expires_at_ms(1), m)));
+    CHECK(read((m.Clear(), m.set_max_attempts(kMaxAttempts), m)).max_attempts == kMaxAttempts);
+    CHECK(refused((m.Clear(), m.set_max_attempts(kMaxAttempts + 1), m)));
+    CHECK(read((m.Clear(), m.set_key("customer-7"), m)).key == base::key_hash("customer-7"));
+    CHECK(read((m.Clear(), m.set_key(std::string(kMaxKeyBytes, 'k')), m)).key != 0);
+    CHECK(refused((m.Clear(), m.set_key(std::string(kMaxKeyBytes + 1, 'k')), m)));
+}
+
 TEST_CASE("each property that is not built yet is refused by name, and allowed at its default", "[protocol][message]") {
     const auto refused = [](const char* name, const v1::Message& message) {
         MessageTraits traits;
@@ -311,12 +342,7 @@ TEST_CASE("each property that is not built yet is refused by name, and allowed a
         CHECK(ok.error().text.find(name) != std::string::npos);
     };
     v1::Message m;
-    refused("key", (m.Clear(), m.set_key("k"), m));
     refused("dedup_id", (m.Clear(), m.set_dedup_id("d"), m));
-    refused("ttl_ms", (m.Clear(), m.set_ttl_ms(1), m));
-    refused("expires_at_ms", (m.Clear(), m.set_expires_at_ms(-1), m));
-    refused("deadline_ms", (m.Clear(), m.set_deadline_ms(1), m));
-    refused("max_attempts", (m.Clear(), m.set_max_attempts(1), m));
     CHECK_FALSE(checked(std::string("\x52\x00\x60\x00", 4)));  // an empty key, a delay of 0
     CHECK_FALSE(checked(""));
 }
@@ -454,7 +480,7 @@ TEST_CASE("limits of a publish hold exactly, and the message is named", "[protoc
     REQUIRE_FALSE(large);
     CHECK(large.error().code == ErrorCode::kTooLarge);
     CHECK(large.error().text.find("message 1 ") != std::string::npos);
-    publish.mutable_messages(1)->set_key("k");
+    publish.mutable_messages(1)->set_key(std::string(kMaxKeyBytes + 1, 'k'));
     CHECK(read_publish(publish.SerializeAsString(), 2 * kMost, view).error().text.find("message 1 ") !=
           std::string::npos);
 }

@@ -22,6 +22,7 @@ TEST_CASE("keys parse to what they were made of", "[storage][keys]") {
           Made{block_key(ns, queue, seq), Tag::kBlock, true},
           Made{block_index_key(ns, queue, seq), Tag::kBlockIndex, true},
           Made{block_state_key(ns, queue, seq), Tag::kBlockState, true},
+          Made{paused_key_key(ns, queue, seq.value), Tag::kKey, true},
           Made{returned_key(ns, queue, seq), Tag::kReturned, true}, Made{dead_key(ns, queue, seq), Tag::kDead, true}}) {
         const Result<KeyView> view = parse_key(made.key);
         REQUIRE(view);

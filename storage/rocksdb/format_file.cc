@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::string_view kTitle = "rockdove data directory\n";
 constexpr std::string_view kChecksumName = "checksum ";
+constexpr std::string_view kClockName = "clock";
+constexpr std::string_view kTestClock = "test";
 
 std::string hex32(std::uint32_t value) {
     char text[9];
@@ -58,6 +60,7 @@ std::string FormatFile::encode() const {
     text += "created_by " + created_by + "\n";
     text += "cluster_id " + cluster_id + "\n";
     text += "shard " + std::to_string(shard.value) + "\n";
+    if (test_clock) text += std::string(kClockName) + " " + std::string(kTestClock) + "\n";
     return text + std::string(kChecksumName) + hex32(crc32c(text)) + "\n";
 }
 
@@ -92,6 +95,8 @@ std::variant<FormatFile, OpenFailure> FormatFile::decode(std::string_view path, 
     if (const auto creator = fields.find("created_by"); creator != fields.end()) format.created_by = creator->second;
     format.cluster_id = cluster_id->second;
     format.shard = ShardId(*shard);
+    if (const auto clock = fields.find(kClockName); clock != fields.end())
+        format.test_clock = clock->second == kTestClock;
     return format;
 }
 

@@ -20,6 +20,7 @@ struct FormatFile {
     std::string created_by;                        // version of Rockdove
     std::string cluster_id;                        // 128 bits in hexadecimal
     ShardId shard;
+    bool test_clock = false;  // its times are those of a test clock; for good
 
     [[nodiscard]] std::string encode() const;
     // Errors: kNewerFormat names both versions; kDamaged.

@@ -44,6 +44,7 @@ InspectedDirectory describe_directory(const Directory& directory, const FormatFi
     found.format = format.version;
     found.oldest_reader = format.oldest_reader;
     found.created_by = format.created_by;
+    found.test_clock = format.test_clock;
     if (survey.mark) {
         found.durable = InspectedMark{survey.mark->epoch, survey.mark->sequence, survey.mark->lsn,
                                       survey.mark->confirms, survey.mark->clean};

@@ -33,6 +33,7 @@ struct InspectedDirectory {
     std::uint32_t format = 0;
     std::uint32_t oldest_reader = 0;
     std::string created_by;
+    bool test_clock = false;
     std::optional<InspectedMark> durable;  // empty if missing or damaged
     std::vector<InspectedFile> files;
     // What the records say; of the last commit that can be reached.

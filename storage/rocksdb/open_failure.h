@@ -14,6 +14,7 @@ struct OpenFailure {
         kUnusable,     // not a directory of ours, or one that cannot be made
         kIo,           // the file system reports errors, or is full
         kPermission,
+        kClock,  // made with the test clock and opened without it, or the other way round
     };
 
     Reason reason;
@@ -32,6 +33,8 @@ struct OpenFailure {
                 return 74;
             case Reason::kPermission:
                 return 77;
+            case Reason::kClock:
+                return 78;
         }
         return 70;
     }

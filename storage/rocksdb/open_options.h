@@ -26,6 +26,9 @@ struct OpenOptions {
     std::uint64_t memory_bytes = std::uint64_t{80} << 20;
     // For a directory made now; one that is there must have it. Empty: a new one, or whatever is there.
     std::string cluster_id;
+    // Its times are those of a test clock. A directory is of one kind or the other for good: one made without it is not
+    // opened with it, nor the other way round, and nothing is changed by the attempt.
+    bool test_clock = false;
     // All file access goes through it. Empty: the operating system's; then owner, mode and kind of `path` are
     // checked as well.
     std::shared_ptr<rocksdb::FileSystem> file_system;

@@ -103,11 +103,28 @@ Opening::Failure Opening::check_format() {
                                                   std::to_string(format_.shard.value) + ", not to shard " +
                                                   std::to_string(options_.shard.value)};
     }
+    if (Failure failure = check_clock()) return failure;
     if (options_.cluster_id.empty() || format_.cluster_id == options_.cluster_id) return std::nullopt;
     return OpenFailure{Reason::kDamaged, "data directory " + directory_.path() +
                                              " belongs to another broker (cluster id " + format_.cluster_id +
                                              ", expected " + options_.cluster_id +
                                              "); nothing was changed. Put back the directory that was there"};
+}
+
+Opening::Failure Opening::check_clock() const {
+    if (format_.test_clock == options_.test_clock) return std::nullopt;
+    const std::string name = "data directory " + directory_.path();
+    if (options_.test_clock) {
+        return OpenFailure{Reason::kClock,
+                           name +
+                               " was used without the test clock, and moving its time would make everything in it "
+                               "expire; nothing was changed. Leave out --test-clock, or give it a directory of its "
+                               "own (--data-dir), or one that is thrown away (--dev)"};
+    }
+    return OpenFailure{Reason::kClock,
+                       name +
+                           " was made with the test clock, and its times are not real; nothing was changed. Start "
+                           "with --test-clock, or on another directory (--data-dir)"};
 }
 
 Opening::Failure Opening::check_free_space() {
@@ -165,6 +182,7 @@ Opening::Failure Opening::create() {
     format_.created_by = ROCKDOVE_VERSION;
     format_.cluster_id = options_.cluster_id.empty() ? new_cluster_id() : options_.cluster_id;
     format_.shard = options_.shard;
+    format_.test_clock = options_.test_clock;
     if (Failure failure = begin_epoch(MetaRecord(), DurableMark())) return failure;
     status = parts_->note_manifest();
     if (status.ok()) status = DurableMarkFile::create(directory_, parts_->mark);

@@ -34,6 +34,7 @@ private:
     Failure make_directory();
     Failure take_lock();
     Failure check_format();
+    Failure check_clock() const;
     Failure check_free_space();
     Failure open_existing();
     Failure create();

@@ -42,6 +42,7 @@ Json directory_json(const storage::InspectedDirectory& directory, const std::str
     out["lsn"] = directory.state.last_lsn.value;
     out["sequence"] = directory.sequence;
     out["time"] = format_time(directory.state.time_ms);
+    out["test_clock"] = directory.test_clock;
     out["files"] = directory.files.size();
     out["bytes"] = bytes;
     out["durable"] = durable_json(directory.durable);
@@ -60,6 +61,7 @@ const std::vector<Column>& directory_fields() {
                                                 {"lsn", "LSN", Kind::kCount},
                                                 {"sequence", "SEQUENCE", Kind::kCount},
                                                 {"time", "TIME"},
+                                                {"test_clock", "TEST_CLOCK"},
                                                 {"files", "FILES"},
                                                 {"bytes", "BYTES", Kind::kBytes},
                                                 {"durable", "DURABLE"},

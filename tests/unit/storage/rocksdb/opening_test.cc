@@ -174,16 +174,49 @@ TEST_CASE("the directory of another shard is refused", "[storage][format]") {
     check_refusal(std::get<OpenFailure>(outcome), Reason::kUnusable, 73, "belongs to shard 0, not to shard 5");
 }
 
+TEST_CASE("a directory belongs to the test clock for good, or never, and an attempt changes nothing",
+          "[storage][format]") {
+    const DataDir dir;
+    const bool test_clock = GENERATE(true, false);
+    OpenOptions options = dir.options();
+    options.test_clock = test_clock;
+    for (const std::uint64_t lsn : {1, 3}) {
+        RocksdbStore::Outcome outcome = RocksdbStore::open(options);
+        REQUIRE(std::holds_alternative<std::unique_ptr<RocksdbStore>>(outcome));
+        DataDir::fill(*std::get<std::unique_ptr<RocksdbStore>>(outcome), lsn, 2);
+    }
+    CHECK((dir.read("FORMAT").find("\nclock test\n") != std::string::npos) == test_clock);
+    const auto before = dir.data_files();
+    options.test_clock = !test_clock;
+    const RocksdbStore::Outcome outcome = RocksdbStore::open(options);
+    REQUIRE(std::holds_alternative<OpenFailure>(outcome));
+    check_refusal(std::get<OpenFailure>(outcome), Reason::kClock, 78,
+                  test_clock ? "Start with --test-clock" : "Leave out --test-clock");
+    CHECK((dir.data_files() == before));
+}
+
+TEST_CASE("a creation that did not come to its end may be begun anew with another clock", "[storage][format]") {
+    const DataDir dir;
+    { DataDir::fill(*dir.open(), 1, 2); }
+    dir.remove("FORMAT");
+    dir.write("CREATING", "");
+    OpenOptions options = dir.options();
+    options.test_clock = true;
+    CHECK(std::holds_alternative<std::unique_ptr<RocksdbStore>>(RocksdbStore::open(options)));
+}
+
 TEST_CASE("FORMAT reads back what was written", "[storage][format]") {
     FormatFile format;
     format.created_by = "0.1.0";
     format.cluster_id = new_cluster_id();
     format.shard = ShardId(7);
+    format.test_clock = GENERATE(false, true);
     const auto decoded = FormatFile::decode("FORMAT", format.encode());
     REQUIRE(std::holds_alternative<FormatFile>(decoded));
     CHECK(std::get<FormatFile>(decoded).cluster_id == format.cluster_id);
     CHECK(std::get<FormatFile>(decoded).shard == ShardId(7));
     CHECK(std::get<FormatFile>(decoded).created_by == "0.1.0");
+    CHECK(std::get<FormatFile>(decoded).test_clock == format.test_clock);
     CHECK(new_cluster_id() != format.cluster_id);
 }
 

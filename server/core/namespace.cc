@@ -411,6 +411,16 @@ void Namespace::on_time(TimePoint now) {
     }
 }
 
+void Namespace::pass_time(TimePoint now) {
+    while (!timers_.empty() && timers_.begin()->first <= now) {
+        const auto [time, id] = *timers_.begin();
+        Queue& queue = *shared_.find(id);
+        queue.on_time(time);
+        update_timer(queue);
+    }
+    on_time(now);  // the producers
+}
+
 void Namespace::drop_payload(const WindowBudget::Trailing& block) {
     if (Queue* queue = shared_.find(block.queue)) queue->drop_payload(block.block);
 }

@@ -135,6 +135,10 @@ public:
     void on_nothing_to_commit();   // what was sealed wrote nothing
     [[nodiscard]] TimePoint next_time() const;
     void on_time(TimePoint now);
+    // The test clock has been moved to `now`: everything that fell due on the way happens in its order and at its own
+    // time, so that a retry waits from when its lease ended. Nobody gets a message before the turn that follows. Nothing
+    // may be staged or under way.
+    void pass_time(TimePoint now);
     void drop_payload(const WindowBudget::Trailing& block);
     // Publishes are refused with this text (a watermark, a stalled store); empty: they are not.
     void refuse_publishes(std::string why) { refusal_ = std::move(why); }

@@ -195,6 +195,12 @@ void NamespaceFixture::advance(Millis time) {
     turn();
 }
 
+void NamespaceFixture::jump(Millis time) {
+    now_ += time;
+    ns_->pass_time(now_);
+    turn();
+}
+
 // --- reads ------------------------------------------------------------------------------------------------------
 
 void NamespaceFixture::read(const core::ReadRequest& request, core::ReadDone done) {

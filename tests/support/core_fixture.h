@@ -155,6 +155,8 @@ public:
     // --- time, disk, process ---
     // Lets time pass, stopping wherever the namespace wants to be woken.
     void advance(Millis time);
+    // Moves the test clock, as server/runtime/shard.cc does it.
+    void jump(Millis time);
     // Lets it pass without waking it: its timer is late.
     void advance_silently(Millis time) { now_ += time; }
     void turn();

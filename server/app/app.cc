@@ -137,6 +137,7 @@ std::optional<Failure> App::open_stores() {
     storage::OpenOptions options;
     options.path = data_dir_;
     options.memory_bytes = settings().storage_memory.value;
+    options.test_clock = sources_.test_clock;
     options.log = spdlog::get("store");
     const FreeSpace& low = settings().disk_low;
     if (low.percent == 0) options.min_free_bytes = std::min(kStartFreeBytes, low.bytes);
@@ -175,6 +176,13 @@ std::optional<Failure> App::start_shards() {
     options.namespaces.queue_defaults = queue_defaults(settings());
     options.namespaces.create_on_use = settings().create_on_use;
     options.min_free_bytes = settings().disk_low.of(disk_size(data_dir_));
+    if (sources_.test_clock) {
+        options.frozen_at = last_time();
+        spdlog::warn("running on a test clock: time stands still until it is moved time_ms={}",
+                     base::to_unix_ms(*options.frozen_at));
+        metrics_.gauge_callback("rockdove_test_clock", "1: time stands still until it is moved; absent otherwise.",
+                                [] { return 1.0; });
+    }
     std::vector<storage::MessageStore*> stores;
     for (std::uint32_t id = 0; id < stores_.size(); ++id) {
         add_shard(id, options);
@@ -192,6 +200,15 @@ std::optional<Failure> App::start_shards() {
     note_shard_count();
     status_.shards = &running_;
     return std::nullopt;
+}
+
+// Where a test clock goes on: the latest time of all shards, since an advance that nobody was told of may have reached
+// some of them only. The machine's time in a new directory.
+base::TimePoint App::last_time() {
+    std::int64_t last_ms = 0;
+    for (std::uint32_t id = 0; id < stores_.size(); ++id) last_ms = std::max(last_ms, stores_[id].opened().time_ms);
+    if (last_ms != 0) return base::from_unix_ms(last_ms);
+    return std::chrono::time_point_cast<base::Millis>(std::chrono::system_clock::now());
 }
 
 void App::add_shard(std::uint32_t id, const runtime::ShardOptions& options) {

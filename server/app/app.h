@@ -45,6 +45,7 @@ private:
     std::optional<Failure> open_stores();
     std::optional<Failure> start_http();
     std::optional<Failure> start_shards();
+    [[nodiscard]] base::TimePoint last_time();
     void add_shard(std::uint32_t id, const runtime::ShardOptions& options);
     void note_shard_count();
     std::optional<Failure> start_listener();

@@ -50,6 +50,9 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
     app.add_flag("--dev", line.config.dev,
                  "A throw-away broker: temporary directory, loopback, free ports if the usual ones are taken, queues "
                  "created on first use; everything is removed on exit");
+    app.add_flag("--test-clock", line.config.test_clock,
+                 "For tests: time stands still, and moves by: rockdove clock advance 3d. Only on a new data directory, "
+                 "which then stays one for tests");
     for (const Short& one : kShorts) {
         const auto take = [&flags, &one](const std::string& text) {
             flags.push_back(FlagValue{one.key, text, one.flag});

@@ -25,6 +25,7 @@ struct ConfigSources {
     std::vector<std::string> environment;  // "NAME=value", as the process has it
     std::vector<FlagValue> flags;          // later ones win
     bool dev = false;                      // other defaults: create on use, a free-space limit for small disks
+    bool test_clock = false;               // never from a file: a test's time must not come in by mistake
 };
 
 class Config {

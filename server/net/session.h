@@ -77,12 +77,12 @@ public:
     // that asks faster than it reads. One answer of any size is fine. Ends with end_answer(), which sends it.
     [[nodiscard]] bool begin_answer(std::size_t bytes);
     void end_answer(std::size_t bytes, const v1::Frame& frame);
-    // Requests whose answers are collected from all shards; a client cannot pile up more than a few.
-    [[nodiscard]] bool begin_stats() { return stats_asked_ < kMaxStatsAsked && ++stats_asked_ > 0; }
-    void end_stats() { --stats_asked_; }
+    // Requests that all shards have a part in; a client cannot pile up more than a few.
+    [[nodiscard]] bool begin_round() { return rounds_ < kMaxRounds && ++rounds_ > 0; }
+    void end_round() { --rounds_; }
 
 private:
-    static constexpr int kMaxStatsAsked = 16;
+    static constexpr int kMaxRounds = 16;
 
     asio::awaitable<void> read_loop();
     asio::awaitable<bool> move_over();
@@ -113,7 +113,7 @@ private:
     Steady::time_point login_by_;
     Steady::time_point heard_at_;
     Steady::time_point partial_since_;
-    int stats_asked_ = 0;
+    int rounds_ = 0;
     bool counted_ = true;  // in the number of connections
     bool login_started_ = false;
     bool closing_ = false;   // nothing more is read; closed once the outbox is empty

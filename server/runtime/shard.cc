@@ -35,7 +35,7 @@ Shard::Shard(ShardId id, storage::MessageStore& store, ShardOptions options)
     : id_(id),
       store_(store),
       options_(std::move(options)),
-      clock_(store.opened().time_ms),
+      clock_(options_.frozen_at ? BrokerClock(*options_.frozen_at) : BrokerClock(store.opened().time_ms)),
       started_(clock_.now()),
       tasks_([](const std::string& name, const std::string& what) {
           log("core").error("task ended by an exception task={:?} err={:?}", name, what);
@@ -243,7 +243,7 @@ void Shard::request_turn() {
     });
 }
 
-bool Shard::stage_full() const { return stage_.writes().bytes() > kStageBytes; }
+bool Shard::stage_full() const { return stage_.writes().bytes() > kStageBytes || !moves_.empty(); }
 
 asio::awaitable<void> Shard::wait_for_room() { co_await room_.async_wait(asio::as_tuple(asio::use_awaitable)); }
 
@@ -257,13 +257,14 @@ void Shard::end_turn() {
     for (const auto& [name, ns] : namespaces_) ns->end_turn(time);
     run_effects(stage_.take_immediate(), nullptr);
     if (!committing_) submit();
+    if (!committing_ && !moves_.empty() && stage_.writes().empty() && !stopping_) make_clock_move();
     flush_sessions();
     arm_timer();
 }
 
 void Shard::submit() {
     for (const auto& [name, ns] : namespaces_) ns->seal();
-    if (stage_.writes().empty()) {
+    if (stage_.writes().empty() && !keep_time_) {
         // Nothing to write: what waits for no commit may be said now.
         for (const auto& [name, ns] : namespaces_) ns->on_nothing_to_commit();
         if (stage_.has_effects()) run_effects(stage_.take_effects(), nullptr);
@@ -274,6 +275,7 @@ void Shard::submit() {
     stamp.time_ms = to_unix_ms(now());
     in_flight_ = stage_.take_effects();
     committing_ = true;
+    keep_time_ = false;
     written_ += stage_.writes().bytes();
     if (disk_low()) {
         ask_store();
@@ -312,6 +314,7 @@ void Shard::stop_failed(const Error& why, const Error& why_submitted) {
     log("core").critical("store failed, stopping shard={} err={:?}", id_.value, why.text);
     run_effects(std::exchange(in_flight_, {}), &why_submitted);
     run_effects(stage_.take_effects(), &why_staged);
+    for (const ClockMove& move : std::exchange(moves_, {})) move.done(&why_staged);
     for (const auto& [id, weak] : std::unordered_map(sessions_)) {
         if (const auto session = weak.lock()) session->close(why_staged);
     }
@@ -328,7 +331,8 @@ void Shard::arm_timer() {
     for (const auto& [name, ns] : namespaces_) next = std::min(next, ns->next_time());
     if (next == timer_at_) return;
     timer_at_ = next;
-    if (next == TimePoint::max()) {
+    // A test clock does not come nearer by waiting.
+    if (next == TimePoint::max() || (clock_.frozen() && next > now())) {
         timer_.cancel();
         return;
     }
@@ -341,7 +345,7 @@ void Shard::arm_timer() {
 
 void Shard::on_timer() {
     const TimePoint time = now();
-    if (!late_timer_ && timer_at_ != TimePoint::max() && time > timer_at_ + kLateTimer) {
+    if (!late_timer_ && !clock_.frozen() && timer_at_ != TimePoint::max() && time > timer_at_ + kLateTimer) {
         late_timer_ = true;
         timer_.expires_after(kLateGrace);
         timer_.async_wait([this](boost::system::error_code error) {
@@ -354,6 +358,29 @@ void Shard::on_timer() {
     if (failed_) return;
     for (const auto& [name, ns] : namespaces_) ns->on_time(time);
     end_turn();
+}
+
+void Shard::move_clock(TimePoint to, core::Reply done) {
+    RD_CHECK(clock_.frozen() && to >= clock_target());
+    if (failed_) {
+        const Error failure(ErrorCode::kUnavailable, "the broker is stopping after a failure of its store");
+        return done(&failure);
+    }
+    moves_.push_back(ClockMove{to, std::move(done)});
+    request_turn();
+}
+
+// Everything staged so far is committed: no delivery is on its way whose lease could end before its consumer has it.
+void Shard::make_clock_move() {
+    const ClockMove move = std::move(moves_.front());
+    moves_.pop_front();
+    clock_.move_to(move.to);
+    for (const auto& [name, ns] : namespaces_) ns->pass_time(move.to);
+    stage_.writes().require_sync();
+    stage_.after_commit(move.done);
+    keep_time_ = true;
+    if (moves_.empty()) room_.cancel();  // sessions read on
+    request_turn();                      // dispatches at the new time, and commits
 }
 
 asio::awaitable<void> Shard::second_loop() {

@@ -11,9 +11,11 @@
 #pragma once
 
 #include <boost/asio.hpp>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -31,8 +33,9 @@
 namespace rockdove::runtime {
 
 struct ShardOptions {
-    core::NamespaceOptions namespaces;  // for every namespace of the shard
-    std::uint64_t min_free_bytes = 0;   // publishes are refused while the disk has less; 0: never
+    core::NamespaceOptions namespaces;   // for every namespace of the shard
+    std::uint64_t min_free_bytes = 0;    // publishes are refused while the disk has less; 0: never
+    std::optional<TimePoint> frozen_at;  // a test clock that stands there; the same on all shards
 };
 
 // What a session of server/net is to its shard.
@@ -68,6 +71,12 @@ public:
     // --- on the shard's thread ---
     [[nodiscard]] ShardId id() const { return id_; }
     [[nodiscard]] TimePoint now() const { return clock_.now(); }
+    [[nodiscard]] bool test_clock() const { return clock_.frozen(); }
+    // Where the test clock will stand when all moves asked for so far are done.
+    [[nodiscard]] TimePoint clock_target() const { return moves_.empty() ? now() : moves_.back().to; }
+    // Moves the test clock to `to`, not before clock_target(), once everything said before is committed. What falls due on
+    // the way happens at its own time; deliveries are chosen at the end. `done` when all of it, and the time, is durable.
+    void move_clock(TimePoint to, core::Reply done);
     [[nodiscard]] const storage::StoreState& store_state() const { return store_.opened(); }
     TaskGroup& tasks() { return tasks_; }
     // Made if it is not there: whether it may be, and on which shard, the placement table has said (placement.h).
@@ -81,7 +90,8 @@ public:
     void request_turn();
     // The session has something in its outbox: it is flushed at the end of the turn.
     void request_flush(SessionId id);
-    // While true, sessions should not read on: what is staged has outgrown what the disk takes.
+    // While true, sessions should not read on: what is staged has outgrown what the disk takes, or the test clock waits for
+    // its turn.
     [[nodiscard]] bool stage_full() const;
     // Completes when stage_full() may have become false.
     asio::awaitable<void> wait_for_room();
@@ -118,6 +128,11 @@ private:
     [[nodiscard]] std::string low_disk_text() const;
     // `why_submitted`: what those hear whose change is at the commit thread; everybody else's is certainly not stored.
     void stop_failed(const Error& why, const Error& why_submitted);
+    struct ClockMove {
+        TimePoint to;
+        core::Reply done;
+    };
+    void make_clock_move();
     asio::awaitable<void> second_loop();
     asio::awaitable<void> close_loop(std::string reason, Millis grace, std::function<void()> done);
 
@@ -138,6 +153,8 @@ private:
     std::unordered_map<SessionId, std::weak_ptr<SessionPort>> sessions_;
     std::vector<SessionId> to_flush_;
     std::vector<core::Effect> in_flight_;  // of the commit that is under way
+    std::deque<ClockMove> moves_;          // of the test clock, to be made when nothing is under way
+    bool keep_time_ = false;               // the next commit is made even if nothing but the time has changed
     bool committing_ = false;
     std::uint64_t commits_ = 0;
     std::uint64_t syncs_ = 0;

@@ -153,7 +153,7 @@ class Greeting(Conversation):
 
     def test_kinds_that_only_the_broker_sends_close_the_connection(self):
         for kind in ["hello", "error", "welcome", "ok", "confirm", "consume_ok", "deliver", "settled", "extended",
-                     "consumer_closed", "queue_info", "queue_list_reply", "queue_peek_reply", "stats"]:
+                     "consumer_closed", "queue_info", "queue_list_reply", "queue_peek_reply", "stats", "clock_info"]:
             with self.subTest(kind=kind):
                 connection = self.connect()
                 frame = Frame(request_id=5)

@@ -69,6 +69,7 @@ void build_tree(CLI::App& root, Context& context) {
     add_queue(root, context);
     add_stats(root, context);
     add_doctor(root, context);
+    add_clock(root, context);
     add_inspect(root, context);
     add_recover(root, context);
     add_bench(root, context);

@@ -20,6 +20,7 @@ void add_queue_pause(CLI::App& queue, Context& context);   // and resume
 void add_queue_keys(CLI::App& queue, Context& context);
 void add_queue_peek(CLI::App& queue, Context& context);
 void add_stats(CLI::App& root, Context& context);
+void add_clock(CLI::App& root, Context& context);  // show, advance
 void add_doctor(CLI::App& root, Context& context);
 void add_version(CLI::App& root, Context& context);
 void add_completion(CLI::App& root, Context& context);

@@ -19,6 +19,14 @@ std::string used_url(const Context& context) {
     return "rockdove://localhost:7625 (default)";
 }
 
+// False also for an older broker, which does not know the question.
+bool on_test_clock(Context& context) {
+    v1::Frame request;
+    request.mutable_clock_show();
+    const base::Result<v1::Frame> answer = context.ask(std::move(request));
+    return answer && answer->clock_info().test_clock();
+}
+
 // Adds what the broker's own numbers say; false if it did not answer.
 bool look_at_stats(Context& context, std::vector<Finding>& findings) {
     v1::Frame request;
@@ -38,6 +46,10 @@ bool look_at_stats(Context& context, std::vector<Finding>& findings) {
     findings.push_back(check_disk(stats));
     findings.push_back(check_commits(stats));
     findings.push_back(check_files(stats));
+    if (on_test_clock(context)) {
+        findings.push_back({"clock", Verdict::kWarning, "time stands still: the broker runs on a test clock"});
+        return true;
+    }
     const auto now = std::chrono::duration_cast<Millis>(Clock::now().time_since_epoch());
     findings.push_back(check_clock(stats.time_ms() - now.count(), took.count() / 1000 + 1));
     return true;

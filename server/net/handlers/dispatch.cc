@@ -116,6 +116,10 @@ bool handle(Session& session, const FrameView& frame) {
             return handle_queue_key_resume(session, frame);
         case FrameKind::kStatsRequest:
             return handle_stats(session, frame);
+        case FrameKind::kClockAdvance:
+            return handle_clock_advance(session, frame);
+        case FrameKind::kClockShow:
+            return handle_clock_show(session, frame);
         case FrameKind::kHello:
         case FrameKind::kError:
         case FrameKind::kWelcome:
@@ -131,6 +135,7 @@ bool handle(Session& session, const FrameView& frame) {
         case FrameKind::kQueuePeekReply:
         case FrameKind::kQueueKeysReply:
         case FrameKind::kStats:
+        case FrameKind::kClockInfo:
             return refuse_and_close(
                 session, frame,
                 Error(ErrorCode::kProtocol, "a frame that a client may not send now (kind " +

@@ -32,6 +32,9 @@ bool handle_queue_key_resume(Session& session, const protocol::FrameView& frame)
 bool handle_queue_peek(Session& session, const protocol::FrameView& frame);
 bool handle_stats(Session& session, const protocol::FrameView& frame);
 
+bool handle_clock_advance(Session& session, const protocol::FrameView& frame);
+bool handle_clock_show(Session& session, const protocol::FrameView& frame);
+
 // Answers and reads on.
 bool refuse(Session& session, const protocol::FrameView& frame, const Error& error);
 // Answers and hangs up.

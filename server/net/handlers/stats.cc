@@ -72,7 +72,7 @@ void send_stats(Session& session, std::uint64_t request_id, std::vector<runtime:
 }  // namespace
 
 bool handle_stats(Session& session, const protocol::FrameView& frame) {
-    if (!session.begin_stats()) {
+    if (!session.begin_round()) {
         return refuse(session, frame, Error(ErrorCode::kRateLimited, "too many requests for statistics at a time"));
     }
     runtime::Shard& shard = session.shard();
@@ -84,7 +84,7 @@ bool handle_stats(Session& session, const protocol::FrameView& frame) {
                            [weak = std::move(weak), &shard, request_id, snapshots = std::move(snapshots)]() mutable {
                                const auto self = weak.lock();
                                if (!self) return;
-                               self->end_stats();
+                               self->end_round();
                                if (!self->open()) return;
                                send_stats(*self, request_id, std::move(snapshots));
                                shard.request_turn();

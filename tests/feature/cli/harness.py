@@ -9,7 +9,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "interop"))
-from broker import Broker  # noqa: E402
+from broker import Broker, StartError  # noqa: E402,F401
 
 DAEMON = None
 CLI = None
@@ -19,10 +19,13 @@ PATIENCE = 60
 class BrokerCase(unittest.TestCase):
     """A fresh broker for each test; the program is run with ROCKDOVE_URL set to it."""
 
+    OPTIONS = ()  # of the daemon
+
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="rockdove-cli-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.broker = Broker(DAEMON, os.path.join(self.folder, "data"), os.path.join(self.folder, "broker.log"))
+        self.broker = Broker(DAEMON, os.path.join(self.folder, "data"), os.path.join(self.folder, "broker.log"),
+                             options=self.OPTIONS)
         self.addCleanup(self.broker.kill)
         self.broker.start()
         self.env = dict(os.environ, ROCKDOVE_URL="rockdove://" + self.broker.address, TERM="dumb")

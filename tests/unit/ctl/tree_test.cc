@@ -57,7 +57,9 @@ TEST_CASE("every wrong command line is a usage error", "[ctl][tree]") {
         std::vector<std::string>{"queue", "show"}, std::vector<std::string>{"queue", "show", "a", "b"},
         std::vector<std::string>{"send", "q", "--delay", "soon"},
         std::vector<std::string>{"send", "q", "--priority", "10"},
-        std::vector<std::string>{"queue", "create", "q", "--lease", "-5s"},
+        std::vector<std::string>{"queue", "create", "q", "--lease", "-5s"}, std::vector<std::string>{"clock"},
+        std::vector<std::string>{"clock", "advance"}, std::vector<std::string>{"clock", "advance", "-3d"},
+        std::vector<std::string>{"clock", "advance", "101y"},
         std::vector<std::string>{"queue", "create", "q", "--durability", "maybe"},
         std::vector<std::string>{"stats", "-o", "xml"}, std::vector<std::string>{"completion", "tcsh"},
         std::vector<std::string>{"receive", "q", "-n", "0"}, std::vector<std::string>{"stats", "--url"});
@@ -117,7 +119,7 @@ TEST_CASE("every command has a description and help, and every flag one too", "[
          {"send",         "receive",     "queue list",  "queue show",   "queue create", "queue update",
           "queue delete", "queue purge", "queue pause", "queue resume", "queue peek",   "inspect",
           "recover",      "stats",       "doctor",      "version",      "completion",   "examples",
-          "errors",       "errors show", "help",        "bench"}) {
+          "errors",       "errors show", "help",        "bench",        "clock show",   "clock advance"}) {
         CAPTURE(path);
         CHECK(seen.count(path) == 1);
     }

@@ -11,7 +11,7 @@ TimePoint wall() { return std::chrono::time_point_cast<Millis>(std::chrono::syst
 
 TEST_CASE("the broker's clock starts at wall time and never goes back", "[runtime][clock]") {
     const TimePoint before = wall();
-    const BrokerClock clock(0);
+    const BrokerClock clock(std::int64_t{0});
     TimePoint last = clock.now();
     CHECK(last >= before);
     CHECK(last <= wall() + Millis(1));
@@ -27,6 +27,17 @@ TEST_CASE("a clock set back by an hour does not turn the broker's time back over
     const BrokerClock clock(to_unix_ms(future));
     CHECK(clock.now() >= future);
     CHECK(clock.now() < future + Millis(60'000));
+}
+
+TEST_CASE("a test clock stands still until it is moved", "[runtime][clock]") {
+    const TimePoint start = from_unix_ms(5'000);
+    BrokerClock clock(start);
+    CHECK(clock.frozen());
+    CHECK_FALSE(BrokerClock(std::int64_t{0}).frozen());
+    CHECK(clock.now() == start);
+    clock.move_to(start);
+    clock.move_to(start + Millis(250));
+    CHECK(clock.now() == start + Millis(250));
 }
 
 TEST_CASE("a shard goes on from the last time in its store", "[runtime][clock]") {

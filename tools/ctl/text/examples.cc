@@ -5,7 +5,7 @@
 namespace rockdove::ctl {
 namespace {
 
-constexpr std::array<Example, 7> kExamples = {{
+constexpr std::array<Example, 8> kExamples = {{
     {"first", "A first message",
      R"(rockdoved --dev &                     # a throw-away broker; it prints its URL
 rockdove queue create emails
@@ -39,6 +39,12 @@ rockdove queue peek jobs -n 5
 rockdove queue pause jobs; rockdove queue resume jobs
 rockdove queue purge jobs --dry-run
 rockdove queue delete jobs --yes --if-exists
+)"},
+    {"time", "A test that need not wait three days",
+     R"(rockdoved --dev --test-clock &         # time stands still
+rockdove send reminders 'call back' --delay 3d
+rockdove clock advance 3d              # ends when everything due has happened
+rockdove receive reminders
 )"},
     {"disk", "When confirms are slow",
      R"(rockdove doctor                       # commit p99 is what a confirm waits for

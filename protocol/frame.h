@@ -53,6 +53,10 @@ enum class FrameKind : std::uint32_t {
     kQueueKeys = 60,
     kQueueKeysReply = 61,
     kQueueKeyResume = 62,
+    kExplain = 63,
+    kExplanation = 64,
+    kMessageCancel = 65,
+    kMessageReschedule = 66,
 };
 
 struct FrameView {

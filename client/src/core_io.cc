@@ -39,6 +39,7 @@ bool only_reads(const v1::Frame& frame) {
         case v1::Frame::kQueueList:
         case v1::Frame::kQueuePeek:
         case v1::Frame::kQueueKeys:
+        case v1::Frame::kExplain:
         case v1::Frame::kStatsRequest:
         case v1::Frame::kPing:
             return true;

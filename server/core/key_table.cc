@@ -60,6 +60,22 @@ KeyTable::Change KeyTable::set_paused(std::uint64_t key, bool paused) {
     return settle(key);
 }
 
+KeyTable::Hold KeyTable::hold(std::uint64_t key) const {
+    Hold hold;
+    const auto it = keys_.find(key);
+    if (it == keys_.end()) return hold;
+    const State& state = it->second;
+    hold.started = state.started;
+    hold.paused = state.paused;
+    hold.waiting = hold_ && state.waiting != 0;
+    if (state.ready) {
+        hold.first = state.ready->position.sequence;
+    } else if (!state.parked.empty()) {
+        hold.first = state.parked.begin()->position.sequence;
+    }
+    return hold;
+}
+
 std::uint64_t KeyTable::behind(std::uint64_t key) const {
     const auto it = keys_.find(key);
     return it == keys_.end() ? 0 : it->second.parked.size() + (it->second.ready ? 1 : 0);

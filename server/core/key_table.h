@@ -52,6 +52,11 @@ public:
     // Looks at a key again, after set_hold().
     [[nodiscard]] Change refresh(std::uint64_t key) { return settle(key); }
 
+    struct Hold {
+        bool started = false, paused = false, waiting = false;  // what holds it
+        Sequence first;                                         // the first that is due and not started; 0: none
+    };
+    [[nodiscard]] Hold hold(std::uint64_t key) const;
     // Members of the key that are due and not started.
     [[nodiscard]] std::uint64_t behind(std::uint64_t key) const;
     // Members that are due and not started.

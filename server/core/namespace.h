@@ -121,6 +121,16 @@ public:
     // Ordering keys that stopped with a death (L-3): those of a queue, at most `limit`; all go on if `key` is empty.
     [[nodiscard]] Result<std::vector<PausedKey>> list_keys(std::string_view queue, std::uint32_t limit) const;
     void resume_key(std::string_view queue, std::string_view key, Answer<std::uint64_t> done);
+    // --- single messages (namespace_admin.cc) ---
+    // Why the message, or the next one of the queue, or of one of its keys, is where it is. Error: kNotFound, the queue.
+    [[nodiscard]] Result<Explanation> explain(std::string_view queue, std::string_view key) const;
+    [[nodiscard]] Result<Explanation> explain(const base::MessageId& id) const;
+    // The name of the queue that a message was sent to; empty if it is gone.
+    [[nodiscard]] std::string queue_of(const base::MessageId& id) const;
+    // Errors: kNotFound; kConflict, it is started or dead.
+    void cancel_message(const base::MessageId& id, Answer<std::uint64_t> done);
+    // Errors: kNotFound; kConflict, it is due; kInvalid, it would expire before.
+    void reschedule_message(const base::MessageId& id, std::int64_t due_ms, TimePoint now, Answer<std::uint64_t> done);
     void peek_queue(std::string_view name, Sequence from, std::uint32_t limit, std::size_t max_bytes,
                     Answer<PeekResult> done);
     [[nodiscard]] Result<QueueInfo> show_queue(std::string_view name) const;
@@ -161,6 +171,7 @@ private:
     };
 
     [[nodiscard]] Error not_found(std::string_view queue) const;
+    [[nodiscard]] Error no_such_message(const base::MessageId& id) const;
     Queue* find_queue(std::string_view name) const;
     Result<Queue*> find_or_create(std::string_view name, TimePoint now);
     Queue& add_queue(QueueId id, storage::QueueRecord record);

@@ -114,6 +114,45 @@ void Namespace::resume_key(std::string_view name, std::string_view key, Answer<s
     answer_after_commit(resumed, std::move(done));
 }
 
+Result<Explanation> Namespace::explain(std::string_view name, std::string_view key) const {
+    Queue* queue = find_queue(name);
+    if (queue == nullptr) return not_found(name);
+    return key.empty() ? queue->explain_next() : queue->explain_key(key);
+}
+
+Result<Explanation> Namespace::explain(const base::MessageId& id) const {
+    Queue* queue = shared_.find(id.queue);
+    if (queue == nullptr) return no_such_message(id);
+    return queue->explain(id.sequence);
+}
+
+std::string Namespace::queue_of(const base::MessageId& id) const {
+    const Queue* queue = shared_.find(id.queue);
+    return queue == nullptr ? std::string() : queue->name();
+}
+
+Error Namespace::no_such_message(const base::MessageId& id) const {
+    return {ErrorCode::kNotFound, "message " + base::format_message_id(id) + ": its queue is not in namespace \"" +
+                                      name_ + "\", or was deleted"};
+}
+
+void Namespace::cancel_message(const base::MessageId& id, Answer<std::uint64_t> done) {
+    Queue* queue = shared_.find(id.queue);
+    if (queue == nullptr) return done(no_such_message(id));
+    if (const Result<void> cancelled = queue->cancel(id.sequence); !cancelled) return done(cancelled.error());
+    shared_.stage.writes().require_sync();
+    answer_after_commit(std::uint64_t{1}, std::move(done));
+}
+
+void Namespace::reschedule_message(const base::MessageId& id, std::int64_t due_ms, TimePoint now,
+                                   Answer<std::uint64_t> done) {
+    Queue* queue = shared_.find(id.queue);
+    if (queue == nullptr) return done(no_such_message(id));
+    if (const Result<void> moved = queue->reschedule(id.sequence, due_ms, now); !moved) return done(moved.error());
+    shared_.stage.writes().require_sync();
+    answer_after_commit(std::uint64_t{1}, std::move(done));
+}
+
 void Namespace::peek_queue(std::string_view name, Sequence from, std::uint32_t limit, std::size_t max_bytes,
                            Answer<PeekResult> done) {
     Queue* queue = find_queue(name);

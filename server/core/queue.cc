@@ -210,19 +210,7 @@ void Queue::close_open_block(Lane& lane) {
         // The write set shares the payload: aliasing keeps ends and bytes alive together.
         writes.put(storage::block_key(shared_.ns, id_, block.first, lane.id),
                    storage::SharedBytes(block.payload, &block.payload->bytes));
-        storage::BlockIndexRecord index;
-        index.count = block.count;
-        index.bytes = block.bytes;
-        index.commit_time_ms = block.commit_time_ms;
-        if (block.offsets) index.offsets = *block.offsets;
-        if (block.due_ms) index.due_ms = *block.due_ms;
-        index.keyed = block.keyed;
-        if (block.keys) index.keys = *block.keys;
-        if (block.limits) {
-            index.expires_ms = block.limits->expires_ms;
-            index.max_attempts = block.limits->max_attempts;
-        }
-        writes.put(storage::block_index_key(shared_.ns, id_, block.first, lane.id), index.encode());
+        put_index(block);
     }
     watch_expiry(block);
     if (lane.scheduled()) {
@@ -230,6 +218,22 @@ void Queue::close_open_block(Lane& lane) {
     } else {
         keep_ahead(block);
     }
+}
+
+void Queue::put_index(const Block& block) {
+    storage::BlockIndexRecord index;
+    index.count = block.count;
+    index.bytes = block.bytes;
+    index.commit_time_ms = block.commit_time_ms;
+    if (block.offsets) index.offsets = *block.offsets;
+    if (block.due_ms) index.due_ms = *block.due_ms;
+    index.keyed = block.keyed;
+    if (block.keys && block.due_ms) index.keys = *block.keys;
+    if (block.limits) {
+        index.expires_ms = block.limits->expires_ms;
+        index.max_attempts = block.limits->max_attempts;
+    }
+    shared_.stage.writes().put(storage::block_index_key(shared_.ns, id_, block.first, block.lane), index.encode());
 }
 
 void Queue::close_open_blocks() {

@@ -26,6 +26,7 @@
 #include "protocol/base/key_hash.h"
 #include "protocol/base/message_traits.h"
 #include "server/core/consumer.h"
+#include "server/core/explain.h"
 #include "server/core/key_table.h"
 #include "server/core/lane.h"
 #include "server/core/shared.h"
@@ -165,6 +166,12 @@ public:
     [[nodiscard]] std::vector<PausedKey> paused_keys(std::uint32_t limit) const;
     std::uint64_t purge();          // all but started messages and dead letters; returns how many
     std::uint64_t erase_records();  // of a deleted queue; returns how many messages went
+    // A single message (queue_messages.cc).
+    [[nodiscard]] Explanation explain(Sequence sequence);
+    [[nodiscard]] Explanation explain_next();  // of the one that comes next
+    [[nodiscard]] Explanation explain_key(std::string_view key);
+    Result<void> cancel(Sequence sequence);
+    Result<void> reschedule(Sequence sequence, std::int64_t due_ms, TimePoint now);
     void peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, PeekDone done);
 
     // Recovery (queue_recovery.cc), in this order.
@@ -211,7 +218,13 @@ private:
     void pause_key(const Block& block, std::uint32_t index, std::uint64_t key, TimePoint now);
     void name_paused_key(std::string_view message);
 
+    // A single message (queue_messages.cc).
+    Block* reach_block(Sequence sequence);
+    Gate ready_gate(Block& block, std::uint32_t index, Explanation& out);
+    void find_key_started(std::uint64_t key, Explanation& out);
+
     // Blocks (queue.cc).
+    void put_index(const Block& block);
     Block* find_block(Sequence sequence);  // null if it is gone, or was never near
     // Messages [at, end) of `records`, the first of which gets `first`; returns the first that did not fit into `room`
     // bytes, from which it takes what it used.
@@ -263,7 +276,7 @@ private:
 
     void schedule(const Block& block, std::uint32_t first);
     void promote_scheduled(TimePoint now);
-    bool promote(Sequence sequence);
+    bool promote(Sequence sequence, TimePoint now);
     Fresh next_fresh(Lane& lane);
     void start(Consumer& consumer, Block& block, std::uint32_t first, std::uint32_t end, Run run, TimePoint now);
     bool dispatch_ready(Lane& lane, const Position& until, TimePoint now);

@@ -472,22 +472,24 @@ void Queue::schedule(const Block& block, std::uint32_t first) {
 }
 
 void Queue::promote_scheduled(TimePoint now) {
-    std::erase_if(unborn_, [this](Sequence sequence) { return promote(sequence); });
+    std::erase_if(unborn_, [&](Sequence sequence) { return promote(sequence, now); });
     while (!schedule_.empty() && from_unix_ms(schedule_.front().due_ms) <= now) {
         const Sequence sequence = schedule_.front().sequence;
+
         std::pop_heap(schedule_.begin(), schedule_.end(), std::greater<>());
         schedule_.pop_back();
-        if (!promote(sequence)) unborn_.push_back(sequence);
+        if (!promote(sequence, now)) unborn_.push_back(sequence);
     }
     if (schedule_.empty() && schedule_.capacity() > kKeptSchedule) std::vector<Scheduled>().swap(schedule_);
 }
 
 // False if its commit does not hold yet.
-bool Queue::promote(Sequence sequence) {
+bool Queue::promote(Sequence sequence, TimePoint now) {
     Block* block = find_block(sequence);
     if (block == nullptr) return true;
     if (!visible(*block)) return false;
     const std::uint32_t index = block->index_from(sequence);
+    if (from_unix_ms((*block->due_ms)[index]) > now) return true;  // it was given another time since
     BlockState& state = block->touch();
     if (state.done.test(index) || state.held.test(index)) return true;
     state.held.set(index);

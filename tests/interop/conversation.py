@@ -300,6 +300,33 @@ class Publishing(Conversation):
         info = connection.show_queue(self.queue)
         self.assertEqual((info.ready, info.dead), (2, 0))
 
+    def test_a_message_is_explained_moved_and_taken_back(self):
+        connection = self.create()
+        confirm = connection.publish(self.queue, [Message(delay_ms=3_600_000, body=b"later"), Message(body=b"now")])
+        later, now = (raw.message_id(confirm.id_prefix, confirm.first_seq + i) for i in range(2))
+        explain = lambda **what: connection.request(explain=admin.Explain(**what))
+        self.assertEqual((explain(id=later).gate, explain(id=later).queue), (admin.NOT_DUE, self.queue))
+        self.assertEqual((explain(id=now).gate, explain(queue=self.queue).seq), (admin.NO_CONSUMER, 2))
+        for bad in [dict(), dict(id="x"), dict(id=now, queue=self.queue)]:
+            with self.subTest(bad=bad), self.fails("INVALID"):
+                explain(**bad)
+        with self.fails("NOT_FOUND"):
+            explain(queue="missing-queue")
+        connection.request(message_reschedule=admin.MessageReschedule(id=later, delay_ms=1))
+        with self.fails("CONFLICT"):
+            connection.request(message_reschedule=admin.MessageReschedule(id=now, delay_ms=1))
+        for bad in [dict(id="x"), dict(id=now, delay_ms=1, not_before_ms=1), dict(id=now, not_before_ms=-1)]:
+            with self.subTest(bad=bad), self.fails("INVALID"):
+                connection.request(message_reschedule=admin.MessageReschedule(**bad))
+        self.assertEqual(connection.request(message_cancel=admin.MessageCancel(id=now)).count, 1)
+        with self.fails("NOT_FOUND"):
+            connection.request(message_cancel=admin.MessageCancel(id=now))
+        self.assertEqual(explain(id=now).gate, admin.MESSAGE_GONE)
+        connection.consume(self.queue)
+        self.assertEqual(connection.next_delivery().messages[0].body, b"later")
+        with self.fails("CONFLICT"):
+            connection.request(message_cancel=admin.MessageCancel(id=later))
+
     def test_a_message_may_bound_its_own_tries(self):
         connection = self.create()
         connection.consume(self.queue)

@@ -331,6 +331,24 @@ Result<std::uint64_t> NamespaceFixture::remove(std::string_view queue, bool if_e
     return wait.result();
 }
 
+Result<std::uint64_t> NamespaceFixture::cancel_message(std::uint64_t seq, std::string_view queue) {
+    Wait<std::uint64_t> wait;
+    ns_->cancel_message({0, info(queue).id, Sequence(seq)}, wait.done());
+    turn();
+    return wait.result();
+}
+
+Result<std::uint64_t> NamespaceFixture::reschedule(std::uint64_t seq, std::int64_t due_ms, std::string_view queue) {
+    Wait<std::uint64_t> wait;
+    ns_->reschedule_message({0, info(queue).id, Sequence(seq)}, due_ms, now_, wait.done());
+    turn();
+    return wait.result();
+}
+
+core::Explanation NamespaceFixture::explain(std::uint64_t seq, std::string_view queue) const {
+    return *ns_->explain(base::MessageId{0, info(queue).id, Sequence(seq)});
+}
+
 Result<std::uint64_t> NamespaceFixture::resume_key(std::string_view key, std::string_view queue) {
     Wait<std::uint64_t> wait;
     ns_->resume_key(queue, key, wait.done());

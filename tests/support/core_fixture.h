@@ -111,6 +111,9 @@ public:
     Result<QueueInfo> update(std::string_view queue, const QueueSettings& settings);
     Result<std::uint64_t> purge(std::string_view queue = "q");
     Result<std::uint64_t> remove(std::string_view queue = "q", bool if_exists = false, bool if_empty = false);
+    Result<std::uint64_t> cancel_message(std::uint64_t seq, std::string_view queue = "q");
+    Result<std::uint64_t> reschedule(std::uint64_t seq, std::int64_t due_ms, std::string_view queue = "q");
+    core::Explanation explain(std::uint64_t seq, std::string_view queue = "q") const;
     // All keys if it is empty.
     Result<std::uint64_t> resume_key(std::string_view key = {}, std::string_view queue = "q");
     Result<QueueInfo> pause(bool paused, std::string_view queue = "q");

@@ -17,6 +17,8 @@ void add_queue_show(CLI::App& queue, Context& context);
 void add_queue_create(CLI::App& queue, Context& context);  // and update
 void add_queue_delete(CLI::App& queue, Context& context);  // and purge
 void add_queue_pause(CLI::App& queue, Context& context);   // and resume
+void add_explain(CLI::App& root, Context& context);
+void add_message(CLI::App& root, Context& context);
 void add_queue_keys(CLI::App& queue, Context& context);
 void add_queue_peek(CLI::App& queue, Context& context);
 void add_stats(CLI::App& root, Context& context);

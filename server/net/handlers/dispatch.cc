@@ -114,6 +114,12 @@ bool handle(Session& session, const FrameView& frame) {
             return handle_queue_keys(session, frame);
         case FrameKind::kQueueKeyResume:
             return handle_queue_key_resume(session, frame);
+        case FrameKind::kExplain:
+            return handle_explain(session, frame);
+        case FrameKind::kMessageCancel:
+            return handle_message_cancel(session, frame);
+        case FrameKind::kMessageReschedule:
+            return handle_message_reschedule(session, frame);
         case FrameKind::kStatsRequest:
             return handle_stats(session, frame);
         case FrameKind::kClockAdvance:
@@ -134,6 +140,7 @@ bool handle(Session& session, const FrameView& frame) {
         case FrameKind::kQueueListReply:
         case FrameKind::kQueuePeekReply:
         case FrameKind::kQueueKeysReply:
+        case FrameKind::kExplanation:
         case FrameKind::kStats:
         case FrameKind::kClockInfo:
             return refuse_and_close(

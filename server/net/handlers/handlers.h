@@ -27,6 +27,9 @@ bool handle_queue_show(Session& session, const protocol::FrameView& frame);
 bool handle_queue_purge(Session& session, const protocol::FrameView& frame);
 bool handle_queue_pause(Session& session, const protocol::FrameView& frame);
 bool handle_queue_list(Session& session, const protocol::FrameView& frame);
+bool handle_explain(Session& session, const protocol::FrameView& frame);
+bool handle_message_cancel(Session& session, const protocol::FrameView& frame);
+bool handle_message_reschedule(Session& session, const protocol::FrameView& frame);
 bool handle_queue_keys(Session& session, const protocol::FrameView& frame);
 bool handle_queue_key_resume(Session& session, const protocol::FrameView& frame);
 bool handle_queue_peek(Session& session, const protocol::FrameView& frame);
@@ -45,6 +48,9 @@ std::optional<Error> check_control_body(std::string_view body, bool logged_in);
 
 // Parses the body of a control frame. Counts its fields first, so that a small frame cannot become a large object
 // (RELIABILITY 4.4). On failure the client has been told; `go_on` then says whether the session reads on.
+// Sends the count as Ok, or the error, once it is known.
+core::Answer<std::uint64_t> answer_count(Session& session, std::uint64_t request_id);
+
 template <class Message>
 bool parse(Session& session, const protocol::FrameView& frame, Message& message, bool& go_on) {
     std::optional<Error> error = check_control_body(frame.body, session.logged_in());

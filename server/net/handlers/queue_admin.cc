@@ -53,6 +53,15 @@ core::Answer<core::QueueInfo> answer_info(Session& session, std::uint64_t reques
     };
 }
 
+Result<std::uint32_t> page(std::uint32_t limit) {
+    if (limit == 0) return kDefaultPage;
+    if (limit <= protocol::kMaxPage) return limit;
+    return Error(ErrorCode::kInvalid,
+                 "limit " + std::to_string(limit) + " is out of range: 1 to " + std::to_string(protocol::kMaxPage));
+}
+
+}  // namespace
+
 core::Answer<std::uint64_t> answer_count(Session& session, std::uint64_t request_id) {
     return [weak = session.weak_from_this(), request_id](const Result<std::uint64_t>& count) {
         const auto self = weak.lock();
@@ -64,15 +73,6 @@ core::Answer<std::uint64_t> answer_count(Session& session, std::uint64_t request
         self->send(reply);
     };
 }
-
-Result<std::uint32_t> page(std::uint32_t limit) {
-    if (limit == 0) return kDefaultPage;
-    if (limit <= protocol::kMaxPage) return limit;
-    return Error(ErrorCode::kInvalid,
-                 "limit " + std::to_string(limit) + " is out of range: 1 to " + std::to_string(protocol::kMaxPage));
-}
-
-}  // namespace
 
 bool handle_queue_create(Session& session, const protocol::FrameView& frame) {
     v1::QueueCreate create;

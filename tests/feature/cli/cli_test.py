@@ -358,6 +358,29 @@ class ExitCodesAndTexts(BrokerCase):
         self.assertEqual(out.strip(), b"second")
         self.rockdove("queue", "keys", "list", "nowhere", code=3)
 
+    def test_a_message_is_shown_explained_moved_and_cancelled(self):
+        self.create("q")
+        out, _ = self.rockdove("send", "q", "later", "--delay", "1h", "--key", "k", "-o", "json")
+        message = json.loads(out)["id"]
+        out, _ = self.rockdove("message", "show", message, "-o", "json")
+        shown = json.loads(out)
+        self.assertEqual((shown["state"], shown["gate"], shown["body"], shown["key"]), ("scheduled", "not_due", "later", "k"))
+        out, _ = self.rockdove("explain", message)
+        self.assertIn(b"it is scheduled, and not due until", out)
+        self.rockdove("message", "reschedule", message, code=2)
+        self.rockdove("message", "reschedule", message, "--delay", "0s")
+        out, _ = self.rockdove("explain", "q", "-o", "json")
+        self.assertEqual((json.loads(out)["gate"], json.loads(out)["sequence"]), ("no_consumer", 1))
+        out, _ = self.rockdove("explain", "q", "--key", "k", "-o", "json")
+        self.assertEqual(json.loads(out)["gate"], "no_consumer")
+        self.rockdove("message", "reschedule", message, "--at", "2199-01-01T00:00:00Z", code=5)
+        self.rockdove("message", "cancel", message)
+        self.rockdove("message", "cancel", message, code=3)
+        out, _ = self.rockdove("message", "show", message, "-o", "json", code=3)
+        self.assertEqual(json.loads(out)["state"], "gone")
+        self.rockdove("message", "show", "nonsense", code=2)
+        self.rockdove("explain", "nowhere", code=3)
+
     def test_messages_expire(self):
         self.rockdove("queue", "create", "q", "--ttl", "1h", "--on-expire", "drop", "--oldest-every", "10")
         shown = self.shown("q")
@@ -379,7 +402,10 @@ class ExitCodesAndTexts(BrokerCase):
 
 
 class Formats(BrokerCase):
-    COMMANDS = [["queue", "list"], ["queue", "show", "q"], ["queue", "create", "new"], ["queue", "keys", "list", "q"], ["queue", "update", "q", "--lease", "1m"],
+    COMMANDS = [["queue", "list"], ["queue", "show", "q"], ["queue", "create", "new"],
+                ["queue", "keys", "list", "q"], ["queue", "keys", "resume", "q", "k"], ["explain", "q"], ["message", "show", "LATER"],
+                ["message", "reschedule", "LATER", "--delay", "1h"], ["message", "cancel", "LATER"],
+                ["queue", "update", "q", "--lease", "1m"],
                 ["queue", "pause", "q"], ["queue", "resume", "q"], ["queue", "peek", "q"], ["queue", "purge", "q", "--yes"],
                 ["queue", "delete", "new", "--yes"], ["send", "q", "hello"], ["send", "q", "--each", "line"],
                 ["receive", "q"], ["stats"], ["clock", "show"], ["doctor"], ["version"], ["completion", "bash"], ["examples"],
@@ -396,13 +422,16 @@ class Formats(BrokerCase):
             for sub in command["commands"]:
                 yield from leaves(sub, path + [sub["name"]])
 
-        tried = {" ".join(words[:2]) if words[0] in ("queue", "clock") else words[0] for words in self.COMMANDS}
+        nouns = ("queue", "clock", "message")
+        tried = {" ".join(words[:2]) if words[0] in nouns else words[0] for words in self.COMMANDS}
         for path in leaves(tree, []):
-            name = " ".join(path[:2]) if path[0] in ("queue", "clock") else path[0]
+            name = " ".join(path[:2]) if path[0] in nouns else path[0]
             self.assertIn(name, tried | offline)
         self.create("q")
         self.rockdove("send", "q", "something")
+        later = json.loads(self.rockdove("send", "q", "later", "--delay", "1d", "-o", "json")[0])["id"]
         for words in self.COMMANDS:
+            words = [later if word == "LATER" else word for word in words]
             with self.subTest(" ".join(words)):
                 codes = {0, 1, 3} if words[0] == "doctor" else {0}
                 done = subprocess.run([harness.CLI, *words, "-o", "json"], input=b"a line\n", stdout=subprocess.PIPE,

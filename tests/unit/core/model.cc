@@ -357,6 +357,30 @@ Result<core::SettleReply> Model::extend(SessionId session, std::uint64_t number,
     return for_held(queue, found->second, ranges, [&](ModelMessage& m) { m.due = now + time; });
 }
 
+Result<std::uint64_t> Model::cancel_message(const std::string& name, std::uint64_t seq) {
+    ModelQueue& queue = queues.at(name);
+    if (seq > queue.messages.size() || queue.messages[seq - 1].state == State::kGone) {
+        return error(ErrorCode::kNotFound);
+    }
+    ModelMessage& m = queue.messages[seq - 1];
+    if (m.state == State::kStarted || m.state == State::kDead) return error(ErrorCode::kConflict);
+    m.state = State::kGone;
+    return 1;
+}
+
+Result<std::uint64_t> Model::reschedule(const std::string& name, std::uint64_t seq, TimePoint due) {
+    ModelQueue& queue = queues.at(name);
+    if (seq > queue.messages.size()) return error(ErrorCode::kNotFound);
+    ModelMessage& m = queue.messages[seq - 1];
+    if (!m.counts()) return error(ErrorCode::kNotFound);
+    if (m.state != State::kScheduled) return error(ErrorCode::kConflict);
+    const TimePoint at = std::max(due, now);
+    if (m.expires <= at) return error(ErrorCode::kInvalid);
+    m.place = m.due = at;
+    if (at <= now) m.state = State::kReady;
+    return 1;
+}
+
 std::uint64_t Model::resume_keys(const std::string& name, const std::string& key) {
     std::set<std::string>& paused = queues.at(name).paused_keys;
     if (!key.empty()) return paused.erase(key);

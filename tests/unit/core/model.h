@@ -122,6 +122,8 @@ public:
                                      const std::vector<LeaseRange>& ranges, std::optional<Millis> after);
     Result<core::SettleReply> extend(SessionId session, std::uint64_t number, const std::vector<LeaseRange>& ranges,
                                      Millis lease);
+    Result<std::uint64_t> cancel_message(const std::string& queue, std::uint64_t seq);
+    Result<std::uint64_t> reschedule(const std::string& queue, std::uint64_t seq, TimePoint due);
     std::uint64_t resume_keys(const std::string& queue, const std::string& key);
     std::uint64_t purge(const std::string& queue);
     std::uint64_t remove(const std::string& queue, std::vector<Closed>& closed);

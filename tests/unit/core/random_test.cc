@@ -114,6 +114,7 @@ private:
         if (dice <= 94) return update();
         if (dice <= 95) return recreate();
         if (keys_ && chance(50)) return resume_keys();
+        if (chance(40)) return chance(50) ? cancel_message() : reschedule();
         if (dice <= 97) return held_commits();
         if (dice <= 98) return crash_in_commit();
         restart();
@@ -479,6 +480,33 @@ private:
         say() << "resume key " << key << " of " << queue << "\n";
         const Result<std::uint64_t> core = core_->resume_key(key, queue);
         expect(core && *core == model_.resume_keys(queue, key), "how many keys were resumed");
+    }
+    // Mostly of a message that is there.
+    std::pair<std::string, std::uint64_t> any_message() {
+        const std::string queue = chance(50) ? "a" : "b";
+        const std::vector<ModelMessage>& messages = model_.queues.at(queue).messages;
+        std::vector<std::uint64_t> there;
+        for (const ModelMessage& m : messages) {
+            if (m.counts()) there.push_back(m.seq);
+        }
+        return {queue, there.empty() || chance(10) ? pick(1, messages.size() + 1) : any(there)};
+    }
+    static void check_same(const Result<std::uint64_t>& core, const Result<std::uint64_t>& model) {
+        expect(core.has_value() == model.has_value(), core ? "it should have been refused" : core.error().text);
+        if (!core) expect(core.error().code == model.error().code, core.error().text);
+    }
+    void cancel_message() {
+        const auto [queue, seq] = any_message();
+        say() << "cancel message " << queue << "/" << seq << "\n";
+        const Result<std::uint64_t> core = core_->cancel_message(seq, queue);
+        check_same(core, model_.cancel_message(queue, seq));
+    }
+    void reschedule() {
+        const auto [queue, seq] = any_message();
+        const TimePoint due = model_.now + Millis(pick(0, 6'000)) - Millis(10);
+        say() << "reschedule " << queue << "/" << seq << " to " << to_unix_ms(due) % 1'000'000'000 << "\n";
+        const Result<std::uint64_t> core = core_->reschedule(seq, to_unix_ms(due), queue);
+        check_same(core, model_.reschedule(queue, seq, due));
     }
     void pause() {
         const std::string queue = chance(50) ? "a" : "b";

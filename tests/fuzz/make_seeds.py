@@ -52,6 +52,22 @@ def publishes():
     yield "group", b"\x0a\x01q" + one + b"\x0b\x0c"
 
 
+def filters():
+    sent = Message(body=b"b", subject="eu.orders", key="customer-9", priority=7,
+                   headers=[message.Header(name="region", value=b"eu"), message.Header(name="n", value=b"12")])
+    texts = {
+        "plain": "priority = 7", "all": "NOT (priority >= 7 AND header.region IN ('eu', 'us') OR age > 1h30m)",
+        "like": "subject LIKE 'eu.%' AND key NOT LIKE '%_-\\_9'", "null": "header['n'] IS NOT NULL AND reply_to IS NULL",
+        "time": "commit_time > '2024-02-29T08:00:00.250Z' AND commit_time < '2027-03-01'", "state": "state IN ('ready','dead')",
+        "numbers": "header.n > -9223372036854775808 AND header.n <> 9223372036854775807 AND attempts <= 3",
+        "quotes": "header['it''s'] = ''''", "deep": "NOT " * 20 + "size=1", "terms": " OR ".join(["size=1"] * 100),
+        "list": "size IN (" + ",".join(["1"] * 100) + ")", "unknown": "priorty = 3", "cut": "key = 'abc"}
+    for name, text in texts.items():
+        yield name, text.encode() + b"\0" + sent.SerializeToString()
+    yield "no_message", b"size = 0"
+    yield "like_only", b"a%b_%\0axxbcb"
+
+
 def records():
     yield "namespace", b"\x00" + b"\x01\x05"
     yield "head", b"\x02" + b"\x09"
@@ -76,6 +92,8 @@ def main():
     write("frame", "empty", b"")
     for name, content in publishes():
         write("publish", name, content)
+    for name, content in filters():
+        write("filter", name, content)
     for name, content in records():
         write("record", name, content)
     for name, text in [("id", b"01JYYNM7000000008000000001"), ("small", b"01jyynm7ooooooll8000000001"), ("name", b"a.b_c:d-9"),

@@ -28,6 +28,10 @@ inline constexpr std::size_t kShardWindowBytes = 32 << 20;
 // Delivered blocks kept in memory, so that a retry or a death need not read them back.
 inline constexpr std::size_t kTrailingBytes = 8 << 20;
 
+// What a peek with a filter looks at before it answers with what it has found so far.
+inline constexpr std::uint32_t kPeekScanMessages = 1'000;
+inline constexpr std::size_t kPeekScanBytes = 1 << 20;
+
 // Dead letters of a memory queue.
 inline constexpr std::size_t kMemoryDeadBytes = 16 << 20;
 

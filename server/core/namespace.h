@@ -131,8 +131,9 @@ public:
     void cancel_message(const base::MessageId& id, Answer<std::uint64_t> done);
     // Errors: kNotFound; kConflict, it is due; kInvalid, it would expire before.
     void reschedule_message(const base::MessageId& id, std::int64_t due_ms, TimePoint now, Answer<std::uint64_t> done);
+    // With a filter a page may be shorter, or empty, and still not the last (PeekResult::next).
     void peek_queue(std::string_view name, Sequence from, std::uint32_t limit, std::size_t max_bytes,
-                    Answer<PeekResult> done);
+                    Answer<PeekResult> done, MessagePredicate filter = {});
     [[nodiscard]] Result<QueueInfo> show_queue(std::string_view name) const;
     // Queues by name, those that start with `prefix` and come after `after`.
     [[nodiscard]] std::vector<QueueInfo> list_queues(std::string_view prefix, std::string_view after,

@@ -154,10 +154,12 @@ void Namespace::reschedule_message(const base::MessageId& id, std::int64_t due_m
 }
 
 void Namespace::peek_queue(std::string_view name, Sequence from, std::uint32_t limit, std::size_t max_bytes,
-                           Answer<PeekResult> done) {
+                           Answer<PeekResult> done, MessagePredicate filter) {
     Queue* queue = find_queue(name);
     if (queue == nullptr) return done(not_found(name));
-    queue->peek(from, limit, max_bytes, [done = std::move(done)](PeekResult result) { done(std::move(result)); });
+    queue->peek(
+        from, limit, max_bytes, [done = std::move(done)](PeekResult result) { done(std::move(result)); },
+        std::move(filter));
 }
 
 Result<QueueInfo> Namespace::show_queue(std::string_view name) const {

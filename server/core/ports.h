@@ -11,6 +11,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/ids.h"
+#include "protocol/base/message_facts.h"
 #include "protocol/base/queue_settings.h"
 #include "protocol/base/result.h"
 #include "storage/keys.h"
@@ -106,6 +107,10 @@ public:
     // False while so much waits to be sent to the session that it should get no deliveries.
     [[nodiscard]] virtual bool has_room(SessionId session) const = 0;
 };
+
+// Whether an encoded message is one that somebody asks for; empty: all are. `facts` are what the core knows of it; what it
+// does not know, such as the time, the maker of the predicate adds. Pure, and bounded by the message's size.
+using MessagePredicate = std::function<bool(std::string_view encoded, const MessageFacts& facts)>;
 
 struct ReadRequest {
     NamespaceId ns;

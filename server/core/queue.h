@@ -172,7 +172,7 @@ public:
     [[nodiscard]] Explanation explain_key(std::string_view key);
     Result<void> cancel(Sequence sequence);
     Result<void> reschedule(Sequence sequence, std::int64_t due_ms, TimePoint now);
-    void peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, PeekDone done);
+    void peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, PeekDone done, MessagePredicate filter = {});
 
     // Recovery (queue_recovery.cc), in this order.
     void load_head(Sequence next);

@@ -89,6 +89,35 @@ std::uint64_t Queue::erase_records() {
 
 namespace {
 
+std::string_view state_name(PeekState state) {
+    switch (state) {
+        case PeekState::kScheduled:
+            return "scheduled";
+        case PeekState::kReady:
+            return "ready";
+        case PeekState::kStarted:
+            return "started";
+        case PeekState::kWaiting:
+            return "waiting";
+        case PeekState::kDead:
+            return "dead";
+    }
+    return {};
+}
+
+bool matches(const MessagePredicate& filter, const PeekItem& item, std::string_view encoded) {
+    if (!filter) return true;
+    MessageFacts facts;
+    facts.state = state_name(item.state);
+    facts.reason = item.last_error;
+    facts.consumer = item.consumer;
+    facts.attempts = item.attempts;
+    facts.sequence = static_cast<std::int64_t>(item.sequence.value);
+    facts.commit_time_ms = item.commit_time_ms;
+    if (item.visible_at_ms != 0) facts.visible_at_ms = item.visible_at_ms;
+    return filter(encoded, facts);
+}
+
 // A peek on its way: what was found, and the blocks still to be read for it.
 struct Peek {
     struct Wanted {
@@ -98,6 +127,8 @@ struct Peek {
         std::uint32_t index = 0;
         SharedPayload payload;
     };
+    std::uint32_t limit = 0;
+    MessagePredicate filter;
     std::vector<Wanted> wanted;
     Sequence next;
     std::size_t reads = 0;
@@ -121,10 +152,17 @@ struct Peek {
         PeekResult result;
         result.next = next;
         std::size_t bytes = 0;
+        std::size_t scanned = 0;
         for (Wanted& want : wanted) {
             if (next.value != 0 && want.item.sequence >= next) break;
+            if (result.items.size() == limit || (filter && scanned > kPeekScanBytes)) {
+                result.next = want.item.sequence;
+                break;
+            }
             if (!want.payload || want.index >= want.payload->ends.size()) continue;  // gone in the meantime, or damaged
             const std::string_view body = message_body(*want.payload, want.index);
+            scanned += body.size();
+            if (!matches(filter, want.item, body)) continue;
             bytes += body.size();
             if (bytes > max_bytes && !result.items.empty()) {
                 result.next = want.item.sequence;
@@ -166,8 +204,13 @@ PeekItem Queue::describe(const Block& block, std::uint32_t index) const {
     return item;
 }
 
-void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, PeekDone done) {
+void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, PeekDone done, MessagePredicate filter) {
     auto peek = std::make_shared<Peek>();
+    peek->limit = limit;
+    // Whether a message is wanted shows when its body is there: with a filter more of them are looked at.
+    const std::uint32_t scan = filter ? std::max(limit, kPeekScanMessages) : limit;
+    const std::size_t read_bytes = filter ? std::max(max_bytes, kPeekScanBytes) : max_bytes;
+    peek->filter = std::move(filter);
     for (const auto& lane : lanes_) {
         if (!lane) continue;
         std::uint32_t found = 0;
@@ -183,7 +226,7 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
                 want.payload = block.payload;
                 want.item = describe(block, i);
                 peek->wanted.push_back(std::move(want));
-                if (++found > limit) return false;  // one more than is shown: it begins the next page
+                if (++found > scan) return false;  // one more than is shown: it begins the next page
             }
             return true;
         });
@@ -191,9 +234,9 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
     std::vector<Peek::Wanted>& wanted = peek->wanted;
     std::sort(wanted.begin(), wanted.end(),
               [](const auto& a, const auto& b) { return a.item.sequence < b.item.sequence; });
-    if (wanted.size() > limit) {
-        peek->next = wanted[limit].item.sequence;
-        wanted.resize(limit);
+    if (wanted.size() > scan) {
+        peek->next = wanted[scan].item.sequence;
+        wanted.resize(scan);
     }
     // One read for each lane that lacks bodies; together they bring not much more than was asked for.
     std::map<storage::LaneId, std::pair<Sequence, Sequence>> missing;
@@ -213,7 +256,7 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
         request.lane = lane;
         request.first = blocks.first;
         request.last = blocks.second;
-        request.max_bytes = max_bytes / missing.size() + kBlockTargetBytes;
+        request.max_bytes = read_bytes / missing.size() + kBlockTargetBytes;
         shared_.reader.read(request, [peek, max_bytes, shared_done, id = lane](const std::vector<ReadBlock>& read) {
             peek->on_read(id, read);
             if (--peek->reads == 0) (*shared_done)(peek->finish(max_bytes));

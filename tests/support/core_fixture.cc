@@ -364,9 +364,9 @@ Result<QueueInfo> NamespaceFixture::pause(bool paused, std::string_view queue) {
 }
 
 Result<core::PeekResult> NamespaceFixture::peek(std::uint64_t from, std::uint32_t limit, std::size_t max_bytes,
-                                                std::string_view queue) {
+                                                std::string_view queue, core::MessagePredicate filter) {
     Wait<core::PeekResult> wait;
-    ns_->peek_queue(queue, Sequence(from), limit, max_bytes, wait.done());
+    ns_->peek_queue(queue, Sequence(from), limit, max_bytes, wait.done(), std::move(filter));
     turn();
     return wait.result();
 }

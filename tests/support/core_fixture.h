@@ -118,7 +118,7 @@ public:
     Result<std::uint64_t> resume_key(std::string_view key = {}, std::string_view queue = "q");
     Result<QueueInfo> pause(bool paused, std::string_view queue = "q");
     Result<core::PeekResult> peek(std::uint64_t from = 1, std::uint32_t limit = 1'000, std::size_t max_bytes = 1 << 20,
-                                  std::string_view queue = "q");
+                                  std::string_view queue = "q", core::MessagePredicate filter = {});
     Answered publish(const std::vector<std::string>& bodies, const PublishOptions& options = {});
     Answered publish(const Batch& batch, const PublishOptions& options = {});
     Result<core::ConsumeGrant> consume(const ConsumeOptions& options = {});

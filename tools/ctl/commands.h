@@ -36,6 +36,7 @@ int complete(Context& context, const CLI::App& root, const std::vector<std::stri
 
 // Parts that commands share.
 void add_list_flags(CLI::App& command, ListFlags& flags);
+void add_filter_flag(CLI::App& command, std::string& filter);
 CLI::Option* add_queue_argument(CLI::App& command, std::string& queue);
 // Checks for flags; CLI11 puts their text behind the flag's name.
 CLI::Validator duration_check();

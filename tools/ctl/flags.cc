@@ -27,6 +27,14 @@ void add_list_flags(CLI::App& command, ListFlags& flags) {
     command.add_flag("--no-headers", flags.no_headers, "Leave out the line of titles");
 }
 
+// An empty one would mean everything: more likely a variable that is not set.
+void add_filter_flag(CLI::App& command, std::string& filter) {
+    command
+        .add_option("--filter", filter, "Only messages that match, such as \"priority >= 7 AND header.region = 'eu'\"")
+        ->check(check([](const std::string& text) { return text.find_first_not_of(" \t") != std::string::npos; },
+                      "EXPR", "a filter; try: rockdove examples filter"));
+}
+
 CLI::Option* add_queue_argument(CLI::App& command, std::string& queue) {
     return command.add_option("queue", queue, "Name of the queue")
         ->required()

@@ -63,6 +63,9 @@ bool parse(Session& session, const protocol::FrameView& frame, Message& message,
     return false;
 }
 
+// A filter expression, as of `now`; null if it is empty. Error: kInvalid.
+Result<core::MessagePredicate> read_filter(std::string_view text, TimePoint now);
+
 // Ranges of Settle, Extend, Consume. Error: kInvalid.
 Result<std::vector<core::LeaseRange>> read_ranges(const google::protobuf::RepeatedPtrField<v1::SeqRange>& ranges);
 

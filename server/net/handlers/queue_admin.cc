@@ -189,30 +189,36 @@ bool handle_queue_peek(Session& session, const protocol::FrameView& frame) {
     if (!parse(session, frame, request, go_on)) return go_on;
     const Result<std::uint32_t> limit = page(request.limit());
     if (!limit) return refuse(session, frame, limit.error());
+    Result<core::MessagePredicate> filter = read_filter(request.filter(), session.shard().now());
+    if (!filter) return refuse(session, frame, filter.error());
     const std::size_t most = session.options().max_message_bytes;
     const std::size_t bytes =
         request.max_bytes() == 0 ? kDefaultPeekBytes : std::min<std::size_t>(request.max_bytes(), most);
     const Result<core::QueueInfo> info = session.ns().show_queue(request.name());
     if (!info) return refuse(session, frame, info.error());
-    if (!session.begin_answer(bytes)) {
+    // With a filter more may be read than is answered.
+    const std::size_t held = *filter ? std::max(bytes, core::kPeekScanBytes) : bytes;
+    if (!session.begin_answer(held)) {
         return refuse(session, frame,
                       Error(ErrorCode::kRateLimited,
                             "answers of more than 8 MiB wait for this client; read them, then ask for more"));
     }
-    session.ns().peek_queue(request.name(), Sequence(std::max<std::uint64_t>(request.from_seq(), 1)), *limit, bytes,
-                            [weak = session.weak_from_this(), request_id = frame.request_id, id = info->id,
-                             bytes](const Result<core::PeekResult>& result) {
-                                const auto self = weak.lock();
-                                if (!self) return;
-                                v1::Frame reply;
-                                reply.set_request_id(request_id);
-                                if (result) {
-                                    to_proto(*result, id, *reply.mutable_queue_peek_reply());
-                                } else {
-                                    to_proto(result.error(), *reply.mutable_error());
-                                }
-                                self->end_answer(bytes, reply);
-                            });
+    session.ns().peek_queue(
+        request.name(), Sequence(std::max<std::uint64_t>(request.from_seq(), 1)), *limit, bytes,
+        [weak = session.weak_from_this(), request_id = frame.request_id, id = info->id,
+         held](const Result<core::PeekResult>& result) {
+            const auto self = weak.lock();
+            if (!self) return;
+            v1::Frame reply;
+            reply.set_request_id(request_id);
+            if (result) {
+                to_proto(*result, id, *reply.mutable_queue_peek_reply());
+            } else {
+                to_proto(result.error(), *reply.mutable_error());
+            }
+            self->end_answer(held, reply);
+        },
+        *std::move(filter));
     return true;
 }
 

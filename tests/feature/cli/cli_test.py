@@ -288,6 +288,52 @@ class Administration(BrokerCase):
         self.assertEqual(self.shown("q")["ready"], 0)
 
 
+class Filters(BrokerCase):
+    def peek(self, expression, *words, count=1000):
+        out, _ = self.rockdove("queue", "peek", "q", "-n", str(count), "--filter", expression, *words, "-o", "json")
+        return [message["body"] for message in json.loads(out)["messages"]]
+
+    def test_peek_shows_what_matches(self):
+        self.create("q", "--backoff-first", "10m")
+        self.rockdove("send", "q", "fails")
+        self.rockdove("receive", "q", "--exec", "exit 1", code=1)
+        self.wait_for("the retry", lambda: self.shown("q")["waiting"] == 1)
+        self.rockdove("send", "q", "urgent", "--priority", "9", "-H", "region:eu", "-H", "tries:12")
+        self.rockdove("send", "q", "plain", "-H", "region:us", "-H", "x-id:it's", "--content-type", "text/plain")
+        self.rockdove("send", "q", "later", "--delay", "3d", "--correlation-id", "c-7")
+        for expression, found in [
+                ("priority >= 7", ["urgent"]), ("header.region IN ('eu', 'us')", ["urgent", "plain"]),
+                ("header.tries > 5", ["urgent"]), ("header['x-id'] = 'it''s'", ["plain"]),
+                ("NOT header.region = 'eu'", ["plain"]), ("header.region IS NULL", ["fails", "later"]),
+                ("content_type LIKE 'text/%'", ["plain"]), ("state = 'scheduled' AND visible_at > '2024-02-29'", ["later"]),
+                ("state = 'waiting' AND attempts = 1 AND reason IS NOT NULL", ["fails"]), ("age > 1d", []),
+                ("age < 1d AND commit_time > '2024-02-29' AND size = 5", ["fails", "plain", "later"]),
+                ("correlation_id LIKE 'c-_' OR priority = 9", ["urgent", "later"])]:
+            with self.subTest(expression):
+                self.assertEqual(self.peek(expression), found)
+        self.assertEqual(self.peek("sequence > 1 AND correlation_id IS NULL", "--state", "ready"), ["urgent", "plain"])
+
+    def test_peek_goes_on_until_it_has_found_enough(self):
+        self.create("q")
+        self.send_lines("q", ["%05d" % i for i in range(7000)])
+        self.rockdove("send", "q", "needle", "-H", "find:me")
+        self.assertEqual(self.peek("header.find = 'me'", count=1), ["needle"])
+        self.assertEqual(self.peek("header.find = 'you'"), [])
+        self.assertEqual(self.peek("sequence >= 100 AND sequence < 5000", count=3000), ["%05d" % i for i in range(99, 3099)])
+        self.assertEqual(len(self.peek("size = 5", count=7000)), 7000)
+        self.broker.kill()  # all on disk
+        self.broker.start()
+        self.assertEqual(self.peek("header.find = 'me'", "--from", "2000"), ["needle"])
+
+    def test_a_mistake_is_shown_where_it_is(self):
+        self.create("q")
+        _, talk = self.rockdove("queue", "peek", "q", "--filter", "priority > 3 AND priorty < 5", code=2)
+        self.assertIn(b'position 18: unknown property "priorty"; did you mean "priority"?', talk)
+        self.rockdove("queue", "peek", "q", "--filter", "", code=2)
+        self.rockdove("queue", "peek", "q", "--filter", "priority > 3" + " " * 4084)
+        self.rockdove("queue", "peek", "q", "--filter", "priority > 3" + " " * 4085, code=2)
+
+
 class ExitCodesAndTexts(BrokerCase):
     def test_exit_codes_are_as_documented(self):
         self.create("emails")

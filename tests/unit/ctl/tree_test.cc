@@ -58,8 +58,8 @@ TEST_CASE("every wrong command line is a usage error", "[ctl][tree]") {
         std::vector<std::string>{"send", "q", "--delay", "soon"},
         std::vector<std::string>{"send", "q", "--priority", "10"},
         std::vector<std::string>{"queue", "create", "q", "--lease", "-5s"}, std::vector<std::string>{"clock"},
-        std::vector<std::string>{"clock", "advance"}, std::vector<std::string>{"clock", "advance", "-3d"},
-        std::vector<std::string>{"clock", "advance", "101y"},
+        std::vector<std::string>{"queue", "peek", "q", "--filter", " "}, std::vector<std::string>{"clock", "advance"},
+        std::vector<std::string>{"clock", "advance", "-3d"}, std::vector<std::string>{"clock", "advance", "101y"},
         std::vector<std::string>{"queue", "create", "q", "--durability", "maybe"},
         std::vector<std::string>{"stats", "-o", "xml"}, std::vector<std::string>{"completion", "tcsh"},
         std::vector<std::string>{"receive", "q", "-n", "0"}, std::vector<std::string>{"stats", "--url"});

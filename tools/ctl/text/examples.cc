@@ -5,7 +5,7 @@
 namespace rockdove::ctl {
 namespace {
 
-constexpr std::array<Example, 8> kExamples = {{
+constexpr std::array<Example, 9> kExamples = {{
     {"first", "A first message",
      R"(rockdoved --dev &                     # a throw-away broker; it prints its URL
 rockdove queue create emails
@@ -40,6 +40,12 @@ rockdove queue pause jobs; rockdove queue resume jobs
 rockdove queue purge jobs --dry-run
 rockdove queue delete jobs --yes --if-exists
 )"},
+    {"filter", "Which messages",
+     R"sh(rockdove queue peek jobs --filter "priority >= 7"
+rockdove queue peek jobs --filter "header.region IN ('eu', 'us') AND age > 5m"
+rockdove queue peek jobs --filter "state = 'waiting' AND reason LIKE '%timeout%'"
+rockdove queue peek jobs --filter "NOT (subject LIKE 'orders.%' OR header['x-test'] IS NOT NULL)"
+)sh"},
     {"time", "A test that need not wait three days",
      R"(rockdoved --dev --test-clock &         # time stands still
 rockdove send reminders 'call back' --delay 3d

@@ -10,10 +10,12 @@ import os
 import subprocess
 import sys
 import unittest
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness  # noqa: E402
 from harness import BrokerCase, PATIENCE, StartError  # noqa: E402
+from rockdove_raw import Connection, Frame, admin, code_name, encode  # noqa: E402
 
 DAY = 86400
 
@@ -38,6 +40,14 @@ class ClockCase(BrokerCase):
         self.broker.kill()
         self.broker.start()
 
+    def metrics(self):
+        return urllib.request.urlopen("http://%s/metrics" % self.broker.http, timeout=PATIENCE).read().decode()
+
+    def hold(self):
+        """A consumer that holds its first message, and waits for a second one to give both back."""
+        return self.start("receive", "q", "-n", "2", "--release", "--wait", "%ds" % PATIENCE,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     def refused(self, options, code, *words):
         """A start with these options ends with the code, and the last words of the log say why."""
         self.broker.options = list(options)
@@ -61,6 +71,7 @@ class TestClock(ClockCase):
         self.restart()
         self.assertEqual(self.time(), start + 90 + 3 * DAY)
         self.assertIn(b"time stands still", self.rockdove("doctor", code=1)[0])
+        self.assertIn("\nrockdove_test_clock 1\n", self.metrics())
 
     def test_a_delay_of_three_days_takes_no_three_days(self):
         self.create("q")
@@ -77,8 +88,7 @@ class TestClock(ClockCase):
     def test_a_lease_ends_under_a_consumer_that_is_slow_and_the_backoff_passes(self):
         self.create("q", "--lease", "30s", "--backoff-first", "10s", "--backoff-jitter", "0")
         self.rockdove("send", "q", "job")
-        self.start("receive", "q", "--exec", "cat; exec sleep %d" % PATIENCE, stdout=subprocess.PIPE,
-                   stderr=subprocess.DEVNULL)
+        self.hold()
         self.wait_for("the first attempt", lambda: self.shown("q")["started"] == 1)
         self.advance("29s")
         self.assertEqual(self.shown("q")["started"], 1)
@@ -92,8 +102,7 @@ class TestClock(ClockCase):
     def test_a_lost_consumer_has_its_grace_in_the_time_of_the_test(self):
         self.create("q")
         self.rockdove("send", "q", "job")
-        worker = self.start("receive", "q", "--exec", "cat; exec sleep %d" % PATIENCE, stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL)
+        worker = self.hold()
         self.wait_for("the first attempt", lambda: self.shown("q")["started"] == 1)
         worker.kill()
         worker.wait()
@@ -121,8 +130,7 @@ class TestClock(ClockCase):
     def test_a_started_message_of_a_killed_broker_comes_back_when_its_lease_ends(self):
         self.create("q", "--lease", "30s", "--backoff-first", "10s", "--backoff-jitter", "0")
         self.rockdove("send", "q", "job")
-        worker = self.start("receive", "q", "--exec", "cat; exec sleep %d" % PATIENCE, stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL)
+        worker = self.hold()
         self.wait_for("the first attempt", lambda: self.shown("q")["started"] == 1)
         worker.kill()
         worker.wait()
@@ -175,11 +183,31 @@ class SeveralShards(ClockCase):
         self.assertEqual(self.time(), start + 3 * DAY)
 
 
+    def test_advances_past_sixteen_at_a_time_are_refused_and_the_others_made_in_turn(self):
+        start = self.time()
+        asked = 1000
+        times = set()
+        with Connection(self.broker.address, timeout=PATIENCE, namespace="away") as connection:
+            connection.send_bytes(b"".join(encode(Frame(request_id=100 + i, clock_advance=admin.ClockAdvance(advance_ms=1)))
+                                           for i in range(asked)))
+            for _ in range(asked):
+                answer = connection.receive()
+                if answer.WhichOneof("kind") == "error":
+                    self.assertEqual(code_name(answer.error.code), "RATE_LIMITED")
+                else:
+                    times.add(answer.clock_info.time_ms)  # answers may overtake each other
+        begin = round(start * 1000)
+        self.assertEqual(times, set(range(begin + 1, begin + len(times) + 1)))
+        self.assertGreaterEqual(len(times), 16)
+        self.assertEqual(round(self.time() * 1000), max(times))
+
+
 class RealClock(ClockCase):
     def test_real_time_is_shown_and_not_moved(self):
         self.assertFalse(self.show()["test_clock"])
         _, talk = self.rockdove("clock", "advance", "3d", code=1)
         self.assertIn(b"--test-clock", talk)
+        self.assertNotIn("rockdove_test_clock", self.metrics())
 
     def test_a_directory_with_real_times_is_refused_and_unharmed(self):
         self.create("q")

@@ -112,12 +112,16 @@ Error unsupported(std::uint32_t number) {
 
 }  // namespace
 
-Result<void> check_message(std::string_view encoded, MessageTraits& traits) {
+namespace {
+
+// `asks`: it may ask for something; only then is `traits` not the default.
+Result<void> check(std::string_view encoded, MessageTraits& traits, bool& asks) {
     FieldReader in(encoded);
     std::uint32_t headers = 0;
     std::size_t header_bytes = 0;
     while (in.next()) {
         const Field& field = in.field();
+        if (field.number >= kPriority) asks = true;
         switch (field.number) {
             case kBody:
                 break;
@@ -186,6 +190,7 @@ Result<void> check_message(std::string_view encoded, MessageTraits& traits) {
         }
     }
     if (!in.ok()) return Error(ErrorCode::kProtocol, "a message that is not a protobuf message");
+    if (!asks) return {};
     if (traits.delay_ms != 0 && traits.not_before_ms != 0) {
         return invalid("delay_ms and not_before_ms exclude each other; give one of them");
     }
@@ -193,6 +198,13 @@ Result<void> check_message(std::string_view encoded, MessageTraits& traits) {
         return invalid("ttl_ms and expires_at_ms exclude each other; give one of them");
     }
     return {};
+}
+
+}  // namespace
+
+Result<void> check_message(std::string_view encoded, MessageTraits& traits) {
+    bool asks = false;
+    return check(encoded, traits, asks);
 }
 
 Result<void> read_publish(std::string_view body, std::size_t max_message, PublishView& out) {
@@ -208,6 +220,7 @@ Result<void> read_publish(std::string_view body, std::size_t max_message, Publis
     const auto at_index = [&out](const Error& error) {
         return Error(error.code, "message " + std::to_string(out.ends.size()) + " of this publish: " + error.text);
     };
+    MessageTraits traits;             // of the message at hand; the default again after each
     const char* run_start = nullptr;  // records that stand together so far
     const char* run_end = nullptr;
     base::ByteReader in(body);
@@ -230,11 +243,14 @@ Result<void> read_publish(std::string_view body, std::size_t max_message, Publis
             if (out.ends.size() == kMaxMessagesPerFrame) {
                 return invalid("more than " + std::to_string(kMaxMessagesPerFrame) + " messages in one publish");
             }
-            MessageTraits traits;
-            if (Result<void> ok = check_message(message, traits); !ok) return at_index(ok.error());
-            if (!out.traits.empty() || !traits.plain()) {
-                out.traits.resize(out.ends.size());
-                out.traits.push_back(traits);
+            bool asks = false;
+            if (Result<void> ok = check(message, traits, asks); !ok) return at_index(ok.error());
+            if (asks || !out.traits.empty()) {
+                if (!out.traits.empty() || !traits.plain()) {
+                    out.traits.resize(out.ends.size());
+                    out.traits.push_back(traits);
+                }
+                traits = MessageTraits();
             }
             if (run_start != nullptr && run_end != start) {  // fields in between: copy the records together
                 if (out.gathered.empty()) out.gathered.assign(run_start, static_cast<std::size_t>(run_end - run_start));

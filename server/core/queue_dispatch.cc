@@ -174,7 +174,10 @@ Queue::Fresh Queue::next_fresh(Lane& lane) {
     BlockList& blocks = lane.blocks;
     for (std::size_t index = blocks.index_of(lane.cursor); blocks.reach(index); ++index) {
         Block& block = blocks[index];
-        if (block.gone()) continue;
+        if (block.gone()) {  // purged, expired or cancelled before its turn
+            lane.cursor = Sequence(block.end());
+            continue;
+        }
         if (!visible(block)) break;
         if (block.keyed && !block.sorted) {
             // What is ready before it comes first; so this looks no further than it must.
@@ -446,6 +449,8 @@ void Queue::on_time(TimePoint now) {
     expire_leases(now);
     remove_unused_consumers();
     promote_due(now);
+    expire(now);
+    bury_at_ = TimePoint::max();  // dispatch goes on with it
     touch();
 }
 

@@ -250,6 +250,19 @@ TEST_CASE("a late timer delivers nothing that has expired", "[core][expiry]") {
     CHECK(queue.info().dead == 1);
 }
 
+TEST_CASE("T-1 messages expire at their times when much time passes at once", "[core][expiry]") {
+    QueueFixture queue;
+    send_many(queue, 10, ttl(1'000));
+    send(queue, "later", ttl(2'000));
+    send(queue, "never", {});
+    queue.jump(Millis(1'500));
+    CHECK(queue.info().ready == 2);
+    CHECK(queue.info().dead == 10);
+    queue.jump(Millis(86'400'000));
+    CHECK(queue.info().ready == 1);
+    CHECK(queue.info().dead == 11);
+}
+
 TEST_CASE("a message's own max_attempts beats the queue's", "[core][expiry]") {
     QueueFixture queue;
     const bool restarts = GENERATE(false, true);
@@ -293,6 +306,26 @@ TEST_CASE("a million expired messages behind one live head vanish in one step", 
     CHECK(records(queue, storage::Tag::kDead) == (drop ? 0 : 100));
     CHECK(records(queue, storage::Tag::kBlock) == 1);
     if (!drop) CHECK(queue.dead_letter(Sequence(kMany + 1))->body == "m1000");
+}
+
+TEST_CASE("what stands behind an expired block is read though other lanes fill the window", "[core][expiry]") {
+    QueueFixture queue(dropping());
+    const std::string large(150'000, 'x');
+    MessageTraits urgent;
+    urgent.priority = 8;
+    ConsumeOptions options = one_at_a_time();
+    REQUIRE(queue.consume(options));
+    send(queue, "held", urgent);
+    REQUIRE(queue.next().body == "held");
+    for (int i = 0; i < 30; ++i) send(queue, large, {});
+    MessageTraits soon = urgent;
+    soon.ttl_ms = 1'000;
+    send(queue, large + "1", soon);
+    send(queue, large + "2", urgent);
+    queue.advance(Millis(1'000));
+    CHECK(queue.info().expired == 1);
+    REQUIRE(queue.credit(2));
+    CHECK(queue.next().body == large + "2");
 }
 
 TEST_CASE("expired messages whose bodies were not moved yet are moved after a restart", "[core][expiry]") {

@@ -43,6 +43,27 @@ TEST_CASE("the coroutine quick start receives what it sent", "[client][feature][
     CHECK_THAT(output.text, Catch::Contains("received: hi\n"));
 }
 
+TEST_CASE("the image jobs are retried if that may help, and given up if not", "[client][feature][examples]") {
+    rockdove::test::Daemon daemon(ROCKDOVED_PATH);
+    const Output output = run(std::string(IMAGE_JOBS_PATH) + " " + daemon.url() + " 20");
+    CHECK(output.status == 0);
+    CHECK_THAT(output.text, Catch::Contains("cat.png: resized\n"));
+    CHECK_THAT(output.text, Catch::Contains("slow.png: attempt 1 failed: image store is busy\n") &&
+                                Catch::Contains("slow.png: attempt 2 failed: image store is busy\n") &&
+                                Catch::Contains("slow.png: resized\n"));
+    CHECK_THAT(output.text, Catch::Contains("notes.txt: given up: notes.txt has no image header\n"));
+}
+
+TEST_CASE("a customer's orders are worked on in order, one at a time", "[client][feature][examples]") {
+    rockdove::test::Daemon daemon(ROCKDOVED_PATH);
+    const Output output = run(std::string(CUSTOMER_ORDERS_PATH) + " " + daemon.url());
+    CHECK(output.status == 0);
+    CHECK(output.text ==
+          "customer-7: created paid packed shipped\n"
+          "customer-8: created paid packed shipped\n"
+          "customer-9: created paid packed shipped\n");
+}
+
 TEST_CASE("a quick start without a broker says so and fails", "[client][feature][examples]") {
     std::string url;
     {

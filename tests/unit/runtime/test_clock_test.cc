@@ -53,7 +53,7 @@ TEST_CASE("an advance with nothing else to write is on disk when it is answered"
     CHECK(stored_time(disk) == to_unix_ms(kStart + 3 * kDay));
 }
 
-TEST_CASE("time stands still between moves, and messages are stamped with it", "[runtime][test_clock]") {
+TEST_CASE("K-1 time stands still between moves, and messages are stamped with it", "[runtime][test_clock]") {
     ShardFixture fixture(backing(), {}, frozen());
     fixture.publish(1);
     fixture.session->wait([](const Told& told) { return told.confirms.contains(1); });

@@ -34,6 +34,9 @@ enum class FrameKind : std::uint32_t {
     kExtended = 19,
     kCancelConsumer = 20,
     kConsumerClosed = 21,
+    kStart = 22,
+    kStarted = 23,
+    kRecall = 24,
     kQueueCreate = 30,
     kQueueUpdate = 31,
     kQueueDelete = 32,
@@ -57,6 +60,15 @@ enum class FrameKind : std::uint32_t {
     kExplanation = 64,
     kMessageCancel = 65,
     kMessageReschedule = 66,
+    kDeadList = 50,
+    kDeadListReply = 51,
+    kDeadDelete = 52,
+    kRedrive = 53,
+    kTaskInfo = 54,
+    kTaskList = 55,
+    kTaskListReply = 56,
+    kTaskShow = 57,
+    kTaskCancel = 58,
 };
 
 struct FrameView {

@@ -20,6 +20,7 @@ inline constexpr std::size_t kMaxHeaderBytes = 16 * 1024;  // names and values o
 inline constexpr std::size_t kMaxHeaderName = 128;
 inline constexpr std::size_t kMaxPropertyBytes = 1024;  // subject, content type, correlation id, ...
 inline constexpr std::size_t kMaxKeyBytes = 256;        // of an ordering key
+inline constexpr std::size_t kMaxDedupIdBytes = 256;
 inline constexpr std::uint32_t kMaxAttempts = 1'000;
 inline constexpr std::uint32_t kMaxCredit = 65'535;
 inline constexpr std::uint32_t kMaxPage = 1'000;

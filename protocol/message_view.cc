@@ -4,6 +4,7 @@
 #include <string>
 
 #include "protocol/base/key_hash.h"
+#include "protocol/dedup_hash.h"
 #include "protocol/limits.h"
 #include "protocol/wire.h"
 
@@ -105,20 +106,25 @@ Result<void> read_ms(const Field& field, std::int64_t& out) {
     return {};
 }
 
-Error unsupported(std::uint32_t number) {
-    return {ErrorCode::kUnsupported, std::string("this broker does not support the message property ") +
-                                         name_of(number) + " yet; send the message without it"};
-}
-
 }  // namespace
 
 namespace {
+
+std::string_view body_of(std::string_view encoded) {
+    std::string_view body;
+    FieldReader in(encoded);
+    while (in.next()) {
+        if (in.field().number == kBody && in.field().type == WireType::kBytes) body = in.field().bytes;
+    }
+    return body;
+}
 
 // `asks`: it may ask for something; only then is `traits` not the default.
 Result<void> check(std::string_view encoded, MessageTraits& traits, bool& asks) {
     FieldReader in(encoded);
     std::uint32_t headers = 0;
     std::size_t header_bytes = 0;
+    std::string_view dedup_id;
     while (in.next()) {
         const Field& field = in.field();
         if (field.number >= kPriority) asks = true;
@@ -173,6 +179,15 @@ Result<void> check(std::string_view encoded, MessageTraits& traits, bool& asks) 
                 if (!valid_utf8(field.bytes)) return invalid("key is not valid UTF-8");
                 traits.key = base::key_hash(field.bytes);
                 break;
+            case kDedupId:
+                if (field.type != WireType::kBytes) break;
+                if (field.bytes.size() > kMaxDedupIdBytes) {
+                    return invalid("dedup_id has " + std::to_string(field.bytes.size()) + " bytes; at most " +
+                                   std::to_string(kMaxDedupIdBytes) + " are allowed");
+                }
+                if (!valid_utf8(field.bytes)) return invalid("dedup_id is not valid UTF-8");
+                dedup_id = field.bytes;
+                break;
             default:
                 if (field.number >= kContentType && field.number <= kTracestate) {
                     if (field.type != WireType::kBytes) break;
@@ -183,9 +198,6 @@ Result<void> check(std::string_view encoded, MessageTraits& traits, bool& asks) 
                     if (!valid_utf8(field.bytes)) {
                         return invalid(std::string(name_of(field.number)) + " is not valid UTF-8");
                     }
-                } else if (field.number == kDedupId) {
-                    const bool set = field.type == WireType::kBytes ? !field.bytes.empty() : field.value != 0;
-                    if (set) return unsupported(field.number);
                 }
         }
     }
@@ -197,6 +209,7 @@ Result<void> check(std::string_view encoded, MessageTraits& traits, bool& asks) 
     if (traits.ttl_ms != 0 && traits.expires_at_ms != 0) {
         return invalid("ttl_ms and expires_at_ms exclude each other; give one of them");
     }
+    if (!dedup_id.empty()) traits.dedup = dedup_hash(dedup_id, body_of(encoded));
     return {};
 }
 

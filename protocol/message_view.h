@@ -14,9 +14,9 @@ namespace rockdove::protocol {
 using base::kDefaultPriority;
 using base::MessageTraits;
 
-// Checks one encoded Message, and fills `traits` (which starts as the default). Errors: kProtocol (not a message), kInvalid (a limit of protocol/limits.h, priority above
-// 9, control characters in a header's name, text that is not UTF-8), kUnsupported (a property this broker does not act
-// on yet).
+// Checks one encoded Message, and fills `traits` (which starts as the default). Errors: kProtocol (not a message),
+// kInvalid (a limit of protocol/limits.h, priority above 9, control characters in a header's name, text that is not
+// UTF-8).
 Result<void> check_message(std::string_view encoded, MessageTraits& traits);
 
 // The messages of a Publish, still encoded.

@@ -73,6 +73,20 @@ std::string paused_key_key(NamespaceId ns, QueueId queue, std::uint64_t hash) {
     return sequence_key(ns, Tag::kKey, queue, Sequence(hash));
 }
 
+std::string origin_key(NamespaceId ns, QueueId queue, Sequence sequence) {
+    return sequence_key(ns, Tag::kOrigin, queue, sequence);
+}
+
+std::string dedup_key(NamespaceId ns, QueueId queue, Sequence first) {
+    return sequence_key(ns, Tag::kDedup, queue, first);
+}
+
+std::string task_key(NamespaceId ns, std::uint64_t task) {
+    std::string key = start_key(ns, Tag::kTask);
+    ByteWriter(key).big64(task);
+    return key;
+}
+
 std::string producer_key(NamespaceId ns, std::string_view producer_id) {
     return start_key(ns, Tag::kProducer).append(producer_id);
 }
@@ -118,8 +132,13 @@ Result<KeyView> parse_key(std::string_view key) {
         case Tag::kKey:
         case Tag::kReturned:
         case Tag::kDead:
+        case Tag::kOrigin:
+        case Tag::kDedup:
             view.queue = QueueId(in.big32());
             view.sequence = Sequence(in.big64());
+            break;
+        case Tag::kTask:
+            view.task = in.big64();
             break;
         default:
             return bad();

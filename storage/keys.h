@@ -19,10 +19,13 @@ enum class Tag : char {
     kKey = 'k',         // an ordering key that an operator has to resume
     kMeta = 'm',        // written by the store with each commit; namespace 0
     kNamespace = 'n',   // name -> namespace id; namespace 0
+    kOrigin = 'o',      // where a message that was moved comes from
     kProducer = 'p',    // epoch and unforgotten answers of a producer
     kQueue = 'q',       // name and settings
     kReturned = 'r',    // a message that came back: attempts, when it is due
     kBlockState = 's',  // which messages of a block are done or started, per subscription
+    kTask = 't',        // a task of the broker and how far it has come
+    kDedup = 'u',       // ids of a commit's messages that have dedup ids
 };
 
 // Control records (meta, namespaces, placement) live here; users' namespaces start at 1.
@@ -39,10 +42,12 @@ inline constexpr LaneId kMaxLane = 19;
 struct KeyView {
     NamespaceId ns;
     Tag tag = Tag::kMeta;
-    QueueId queue;          // all but those without a queue: kMeta, kNamespace, kPlacement, kProducer, kShardCount
-    LaneId lane = 0;        // kBlock, kBlockIndex, kBlockState
-    Sequence sequence;      // kBlock, kBlockIndex, kBlockState (first of the block); kReturned, kDead; of kKey its hash
-    std::string_view name;  // kNamespace, kPlacement, kProducer
+    QueueId queue;    // all but those without a queue: kMeta, kNamespace, kPlacement, kProducer, kShardCount, kTask
+    LaneId lane = 0;  // kBlock, kBlockIndex, kBlockState
+    // kBlock, kBlockIndex, kBlockState: the first of the block; kReturned, kDead, kOrigin, kDedup; of kKey its hash
+    Sequence sequence;
+    std::uint64_t task = 0;  // kTask
+    std::string_view name;   // kNamespace, kPlacement, kProducer
 };
 
 std::string meta_key();
@@ -57,6 +62,9 @@ std::string block_state_key(NamespaceId ns, QueueId queue, Sequence first, LaneI
 std::string returned_key(NamespaceId ns, QueueId queue, Sequence sequence);
 std::string dead_key(NamespaceId ns, QueueId queue, Sequence sequence);
 std::string paused_key_key(NamespaceId ns, QueueId queue, std::uint64_t hash);
+std::string origin_key(NamespaceId ns, QueueId queue, Sequence sequence);
+std::string dedup_key(NamespaceId ns, QueueId queue, Sequence first);
+std::string task_key(NamespaceId ns, std::uint64_t task);
 std::string producer_key(NamespaceId ns, std::string_view producer_id);
 
 // Range of all keys of a kind: [first, second).

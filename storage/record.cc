@@ -1,5 +1,6 @@
 #include "storage/record.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "protocol/base/bytes.h"
@@ -24,8 +25,18 @@ constexpr std::uint64_t kHasOneExpiry = 8;  // for all messages
 constexpr std::uint64_t kHasMaxAttempts = 16;
 constexpr std::uint64_t kIsKeyed = 32;
 constexpr std::uint64_t kHasKeys = 64;
+constexpr std::uint64_t kHasLeaving = 1;  // block state
+constexpr std::uint64_t kHasStarts = 2;
+constexpr std::uint64_t kHasPushedOut = 4;
 constexpr std::uint64_t kHasLane = 1;  // returned message
 constexpr std::uint64_t kHasKey = 2;
+constexpr std::uint64_t kHasDuration = 4;
+constexpr std::uint64_t kHasDurations = 1;  // dead letter
+constexpr std::uint64_t kHasPriority = 2;
+constexpr std::uint64_t kHasDueTime = 4;
+constexpr std::uint64_t kHasOrigin = 8;
+
+constexpr std::uint8_t kRedrive = 1;  // the only kind of task
 
 std::uint64_t get_parts(ByteReader& in, std::uint64_t known, bool& ok) {
     if (in.at_end()) return 0;
@@ -39,8 +50,12 @@ std::int64_t add_wrapping(std::int64_t a, std::int64_t b) {
     return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
 }
 
+std::int64_t subtract_wrapping(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
+}
+
 DeathReason to_reason(std::uint64_t value, bool& ok) {
-    if (value > static_cast<std::uint64_t>(DeathReason::kExpiredInRetry)) ok = false;
+    if (value > static_cast<std::uint64_t>(DeathReason::kOverflow)) ok = false;
     return static_cast<DeathReason>(value);
 }
 
@@ -59,6 +74,36 @@ double get_double(ByteReader& in) {
 
 // A count read from a disk must not reserve more than the bytes behind it could hold.
 bool plausible(std::uint64_t count, const ByteReader& in) { return count <= in.left(); }
+
+// `durations`: with duration_ms; old records have none.
+void put_deaths(ByteWriter& out, const std::vector<Death>& deaths, bool durations) {
+    out.varint(deaths.size());
+    for (const Death& death : deaths) {
+        out.varint(static_cast<std::uint64_t>(death.time_ms));
+        out.varint(static_cast<std::uint64_t>(death.reason));
+        out.varint(death.attempt);
+        if (durations) out.varint(death.duration_ms);
+        out.string(death.consumer);
+        out.string(death.error);
+    }
+}
+
+std::vector<Death> get_deaths(ByteReader& in, bool durations, bool& ok) {
+    std::vector<Death> deaths;
+    const std::uint64_t count = in.varint();
+    if (!plausible(count, in)) ok = false;
+    for (std::uint64_t i = 0; i < count && in.ok() && ok; ++i) {
+        Death death;
+        death.time_ms = static_cast<std::int64_t>(in.varint());
+        death.reason = to_reason(in.varint(), ok);
+        death.attempt = narrow(in.varint(), ok);
+        if (durations) death.duration_ms = in.varint();
+        death.consumer = in.string();
+        death.error = in.string();
+        deaths.push_back(std::move(death));
+    }
+    return deaths;
+}
 
 }  // namespace
 
@@ -130,6 +175,10 @@ std::string QueueRecord::encode() const {
     out.u8(static_cast<std::uint8_t>(settings.key_on_retry));
     out.u8(static_cast<std::uint8_t>(settings.key_on_dead));
     out.varint(settings.oldest_every);
+    out.string(settings.dead_letter_to);
+    out.varint(static_cast<std::uint64_t>(settings.dedup_window.count()));
+    out.u8(static_cast<std::uint8_t>(settings.dedup_mode));
+    out.u8(static_cast<std::uint8_t>(settings.overflow));
     return bytes;
 }
 
@@ -161,6 +210,10 @@ Result<QueueRecord> QueueRecord::decode(std::string_view bytes) {
         s.key_on_retry = static_cast<KeyOnRetry>(in.u8());
         s.key_on_dead = static_cast<KeyOnDead>(in.u8());
         s.oldest_every = narrow(in.varint(), ok);
+        s.dead_letter_to = in.string();
+        s.dedup_window = millis();
+        s.dedup_mode = static_cast<DedupMode>(in.u8());
+        s.overflow = static_cast<Overflow>(in.u8());
     }
     if (!ok || !in.ok() || !in.at_end() || !check_settings(s)) return bad("queue");
     return record;
@@ -354,7 +407,17 @@ std::string BlockStateRecord::encode() const {
         out.varint(static_cast<std::uint64_t>(run.lease_end_ms));
         out.string(run.consumer);
     }
-    if (!expired.empty()) put_ranges(out, expired);
+    const auto has_start = [](const RunRecord& run) { return run.started_ms != 0; };
+    const bool starts = std::any_of(runs.begin(), runs.end(), has_start);
+    const std::uint64_t parts =
+        (leaving.empty() ? 0 : kHasLeaving) | (starts ? kHasStarts : 0) | (pushed_out.empty() ? 0 : kHasPushedOut);
+    if (parts == 0) return bytes;
+    out.varint(parts);
+    if (!leaving.empty()) put_ranges(out, leaving);
+    if (starts) {
+        for (const RunRecord& run : runs) out.signed_varint(subtract_wrapping(run.lease_end_ms, run.started_ms));
+    }
+    if (!pushed_out.empty()) put_ranges(out, pushed_out);
     return bytes;
 }
 
@@ -378,7 +441,12 @@ Result<BlockStateRecord> BlockStateRecord::decode(std::string_view bytes) {
         run.consumer = in.string();
         record.runs.push_back(std::move(run));
     }
-    if (ok && !in.at_end()) record.expired = get_ranges(in, ok);
+    const std::uint64_t parts = get_parts(in, kHasLeaving | kHasStarts | kHasPushedOut, ok);
+    if ((parts & kHasLeaving) != 0) record.leaving = get_ranges(in, ok);
+    if ((parts & kHasStarts) != 0) {
+        for (RunRecord& run : record.runs) run.started_ms = subtract_wrapping(run.lease_end_ms, in.signed_varint());
+    }
+    if ((parts & kHasPushedOut) != 0) record.pushed_out = get_ranges(in, ok);
     if (!ok || !in.ok() || !in.at_end()) return bad("block state");
     return record;
 }
@@ -397,6 +465,8 @@ std::string_view death_reason_name(DeathReason reason) {
             return "expired";
         case DeathReason::kExpiredInRetry:
             return "expired_in_retry";
+        case DeathReason::kOverflow:
+            return "overflow";
     }
     return "unknown";
 }
@@ -412,11 +482,13 @@ std::string ReturnedRecord::encode() const {
     out.varint(static_cast<std::uint64_t>(dying));
     out.string(last_error);
     out.string(last_consumer);
-    const std::uint64_t parts = (lane == kDefaultLane ? 0 : kHasLane) | (key == 0 ? 0 : kHasKey);
+    const std::uint64_t parts =
+        (lane == kDefaultLane ? 0 : kHasLane) | (key == 0 ? 0 : kHasKey) | (duration_ms == 0 ? 0 : kHasDuration);
     if (parts == 0) return bytes;
     out.varint(parts);
-    if (lane != kDefaultLane) out.u8(lane);
-    if (key != 0) out.fixed64(key);
+    if ((parts & kHasLane) != 0) out.u8(lane);
+    if ((parts & kHasKey) != 0) out.fixed64(key);
+    if ((parts & kHasDuration) != 0) out.varint(duration_ms);
     return bytes;
 }
 
@@ -432,9 +504,10 @@ Result<ReturnedRecord> ReturnedRecord::decode(std::string_view bytes) {
     record.dying = to_reason(in.varint(), ok);
     record.last_error = in.string();
     record.last_consumer = in.string();
-    const std::uint64_t parts = get_parts(in, kHasLane | kHasKey, ok);
+    const std::uint64_t parts = get_parts(in, kHasLane | kHasKey | kHasDuration, ok);
     if ((parts & kHasLane) != 0) record.lane = in.u8();
     if ((parts & kHasKey) != 0) record.key = in.fixed64();
+    if ((parts & kHasDuration) != 0) record.duration_ms = in.varint();
     if (!ok || !in.ok() || !in.at_end() || record.lane > kMaxLane) return bad("returned message");
     return record;
 }
@@ -446,15 +519,22 @@ std::string DeadRecord::encode() const {
     out.varint(attempts);
     out.varint(lease);
     out.varint(redrives);
-    out.varint(deaths.size());
-    for (const Death& death : deaths) {
-        out.varint(static_cast<std::uint64_t>(death.time_ms));
-        out.varint(static_cast<std::uint64_t>(death.reason));
-        out.varint(death.attempt);
-        out.string(death.consumer);
-        out.string(death.error);
-    }
+    put_deaths(out, deaths, false);
     out.string(message);
+    const bool durations = std::any_of(deaths.begin(), deaths.end(), [](const Death& d) { return d.duration_ms != 0; });
+    const std::uint64_t parts = (durations ? kHasDurations : 0) | (priority == kDefaultLane ? 0 : kHasPriority) |
+                                (due_ms == 0 ? 0 : kHasDueTime) | (origin_sequence.value == 0 ? 0 : kHasOrigin);
+    if (parts == 0) return bytes;
+    out.varint(parts);
+    if (durations) {
+        for (const Death& death : deaths) out.varint(death.duration_ms);
+    }
+    if ((parts & kHasPriority) != 0) out.u8(priority);
+    if ((parts & kHasDueTime) != 0) out.varint(static_cast<std::uint64_t>(due_ms));
+    if ((parts & kHasOrigin) != 0) {
+        out.varint(origin_queue.value);
+        out.varint(origin_sequence.value);
+    }
     return bytes;
 }
 
@@ -466,19 +546,149 @@ Result<DeadRecord> DeadRecord::decode(std::string_view bytes) {
     record.attempts = narrow(in.varint(), ok);
     record.lease = narrow(in.varint(), ok);
     record.redrives = narrow(in.varint(), ok);
-    const std::uint64_t deaths = in.varint();
-    if (!plausible(deaths, in)) return bad("dead letter");
-    for (std::uint64_t i = 0; i < deaths && in.ok() && ok; ++i) {
-        Death death;
-        death.time_ms = static_cast<std::int64_t>(in.varint());
-        death.reason = to_reason(in.varint(), ok);
-        death.attempt = narrow(in.varint(), ok);
-        death.consumer = in.string();
-        death.error = in.string();
-        record.deaths.push_back(std::move(death));
-    }
+    record.deaths = get_deaths(in, false, ok);
     record.message = in.string();
-    if (!ok || !in.ok() || !in.at_end()) return bad("dead letter");
+    const std::uint64_t parts = get_parts(in, kHasDurations | kHasPriority | kHasDueTime | kHasOrigin, ok);
+    if ((parts & kHasDurations) != 0) {
+        for (Death& death : record.deaths) death.duration_ms = in.varint();
+    }
+    if ((parts & kHasPriority) != 0) record.priority = in.u8();
+    if ((parts & kHasDueTime) != 0) record.due_ms = static_cast<std::int64_t>(in.varint());
+    if ((parts & kHasOrigin) != 0) {
+        record.origin_queue = QueueId(narrow(in.varint(), ok));
+        record.origin_sequence = Sequence(in.varint());
+    }
+    if (!ok || !in.ok() || !in.at_end() || record.priority >= kPriorities) return bad("dead letter");
+    return record;
+}
+
+std::string OriginRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.varint(queue.value);
+    out.varint(static_cast<std::uint64_t>(commit_time_ms));
+    out.varint(sequence.value);
+    out.varint(static_cast<std::uint64_t>(due_ms));
+    out.varint(redrives);
+    put_deaths(out, deaths, true);
+    return bytes;
+}
+
+Result<OriginRecord> OriginRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    bool ok = true;
+    OriginRecord record;
+    record.queue = QueueId(narrow(in.varint(), ok));
+    record.commit_time_ms = static_cast<std::int64_t>(in.varint());
+    record.sequence = Sequence(in.varint());
+    record.due_ms = static_cast<std::int64_t>(in.varint());
+    record.redrives = narrow(in.varint(), ok);
+    record.deaths = get_deaths(in, true, ok);
+    if (!ok || !in.ok() || !in.at_end() || record.sequence.value == 0) return bad("origin");
+    return record;
+}
+
+std::string DedupRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.varint(static_cast<std::uint64_t>(commit_time_ms));
+    out.varint(entries.size());
+    std::uint64_t before = 0;
+    for (const Entry& entry : entries) {
+        out.varint(entry.sequence.value - before);
+        out.fixed64(entry.id.high);
+        out.fixed64(entry.id.low);
+        out.fixed64(entry.id.body);
+        before = entry.sequence.value;
+    }
+    return bytes;
+}
+
+Result<DedupRecord> DedupRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    DedupRecord record;
+    record.commit_time_ms = static_cast<std::int64_t>(in.varint());
+    const std::uint64_t count = in.varint();
+    if (!plausible(count, in)) return bad("dedup");
+    std::uint64_t before = 0;
+    bool ok = count != 0;
+    for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
+        Entry entry;
+        const std::uint64_t gap = in.varint();
+        if (gap == 0 || gap > kMaxSequence - before) ok = false;
+        before += gap;
+        entry.sequence = Sequence(before);
+        entry.id.high = in.fixed64();
+        entry.id.low = in.fixed64();
+        entry.id.body = in.fixed64();
+        record.entries.push_back(entry);
+    }
+    if (!ok || !in.ok() || !in.at_end()) return bad("dedup");
+    return record;
+}
+
+std::string TaskRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.u8(kRedrive);
+    out.u8(static_cast<std::uint8_t>(state));
+    out.u8(dry_run ? 1 : 0);
+    out.varint(queue.value);
+    out.varint(to.value);
+    out.string(queue_name);
+    out.string(to_name);
+    out.string(reason);
+    out.string(filter);
+    out.u8(static_cast<std::uint8_t>(place));
+    out.varint(limit);
+    put_double(out, rate);
+    out.varint(static_cast<std::uint64_t>(created_ms));
+    out.varint(static_cast<std::uint64_t>(finished_ms));
+    for (const std::uint64_t number : {next.value, end.value, total, looked, moved, skipped, failed}) {
+        out.varint(number);
+    }
+    out.varint(reasons.size());
+    for (const auto& [why, count] : reasons) {
+        out.varint(static_cast<std::uint64_t>(why));
+        out.varint(count);
+    }
+    out.string(text);
+    return bytes;
+}
+
+Result<TaskRecord> TaskRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    bool ok = in.u8() == kRedrive;
+    TaskRecord record;
+    record.state = static_cast<TaskState>(in.u8());
+    if (record.state < TaskState::kRunning || record.state > TaskState::kCancelled) ok = false;
+    record.dry_run = in.u8() != 0;
+    record.queue = QueueId(narrow(in.varint(), ok));
+    record.to = QueueId(narrow(in.varint(), ok));
+    record.queue_name = in.string();
+    record.to_name = in.string();
+    record.reason = in.string();
+    record.filter = in.string();
+    record.place = static_cast<RedrivePlace>(in.u8());
+    if (record.place < RedrivePlace::kByKey || record.place > RedrivePlace::kEnd) ok = false;
+    record.limit = in.varint();
+    record.rate = get_double(in);
+    if (!(record.rate >= 0)) ok = false;  // nor a NaN
+    record.created_ms = static_cast<std::int64_t>(in.varint());
+    record.finished_ms = static_cast<std::int64_t>(in.varint());
+    record.next = Sequence(in.varint());
+    record.end = Sequence(in.varint());
+    for (std::uint64_t* number : {&record.total, &record.looked, &record.moved, &record.skipped, &record.failed}) {
+        *number = in.varint();
+    }
+    const std::uint64_t reasons = in.varint();
+    if (!plausible(reasons, in)) return bad("task");
+    for (std::uint64_t i = 0; i < reasons && in.ok() && ok; ++i) {
+        const DeathReason why = to_reason(in.varint(), ok);
+        record.reasons.emplace_back(why, in.varint());
+    }
+    record.text = in.string();
+    if (!ok || !in.ok() || !in.at_end()) return bad("task");
     return record;
 }
 

@@ -9,6 +9,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/ids.h"
+#include "protocol/base/message_traits.h"
 #include "protocol/base/queue_settings.h"
 #include "storage/keys.h"
 
@@ -101,14 +102,17 @@ struct RunRecord {
     std::uint32_t losses = 0;  // how often its consumer was lost
     std::uint64_t epoch = 0;
     std::int64_t lease_end_ms = 0;
+    std::int64_t started_ms = 0;  // 0: not known
     std::string consumer;
     friend bool operator==(const RunRecord&, const RunRecord&) = default;
 };
 struct BlockStateRecord {
     std::vector<std::pair<std::uint32_t, std::uint32_t>> done;  // [first, end) of settled messages, ascending
     std::vector<RunRecord> runs;
-    // [first, end) of messages that have expired, whose bodies are still to be moved to the dead letters.
-    std::vector<std::pair<std::uint32_t, std::uint32_t>> expired;
+    // [first, end) of messages that are as good as dead: their bodies are still to be moved to the dead letters.
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> leaving;
+    std::vector<std::pair<std::uint32_t, std::uint32_t>>
+        pushed_out;  // of those, by newer ones; the others have expired
     std::string encode() const;
     static Result<BlockStateRecord> decode(std::string_view bytes);
 };
@@ -120,6 +124,7 @@ enum class DeathReason : std::uint8_t {
     kRejected = 3,
     kExpired = 4,
     kExpiredInRetry = 5,
+    kOverflow = 6,  // pushed out by newer ones
 };
 std::string_view death_reason_name(DeathReason reason);  // "max_attempts"
 
@@ -131,7 +136,8 @@ struct ReturnedRecord {
     std::int64_t visible_at_ms = 0;
     DeathReason dying = DeathReason::kNone;  // decided, but its body is still to be moved to the dead letters
     LaneId lane = kDefaultLane;
-    std::uint64_t key = 0;  // hash of its key; 0: none
+    std::uint64_t key = 0;          // hash of its key; 0: none
+    std::uint64_t duration_ms = 0;  // with `dying`: see Death
     std::string last_error;
     std::string last_consumer;
     friend bool operator==(const ReturnedRecord&, const ReturnedRecord&) = default;
@@ -143,17 +149,23 @@ struct Death {
     std::int64_t time_ms = 0;
     DeathReason reason = DeathReason::kNone;
     std::uint32_t attempt = 0;
+    std::uint64_t duration_ms = 0;  // how long the last attempt had run; 0: it had not been started
     std::string consumer;
     std::string error;
     friend bool operator==(const Death&, const Death&) = default;
 };
 struct DeadRecord {
-    std::int64_t commit_time_ms = 0;
+    std::int64_t commit_time_ms = 0;  // of the message's first commit, as in its id
     std::uint32_t attempts = 0;
     std::uint32_t lease = 0;
     std::uint32_t redrives = 0;
     std::vector<Death> deaths;  // oldest first
     std::string message;        // as the publisher encoded it
+    LaneId priority = kDefaultLane;
+    std::int64_t due_ms = 0;  // of a message sent with a delay
+    // Of a message that was moved before it died: where its id says it is. 0: here.
+    QueueId origin_queue;
+    Sequence origin_sequence;
     std::string encode() const;
     static Result<DeadRecord> decode(std::string_view bytes);
 };
@@ -166,6 +178,67 @@ struct PausedKeyRecord {
     friend bool operator==(const PausedKeyRecord&, const PausedKeyRecord&) = default;
     std::string encode() const;
     static Result<PausedKeyRecord> decode(std::string_view bytes);
+};
+
+// What a message that was moved to another place (redriven, or to the queue for dead letters) brought along. Lives as
+// long as the message.
+struct OriginRecord {
+    QueueId queue;  // with commit time and sequence: its id
+    std::int64_t commit_time_ms = 0;
+    Sequence sequence;
+    std::int64_t due_ms = 0;  // of a message that was sent with a delay; else 0
+    std::uint32_t redrives = 0;
+    std::vector<Death> deaths;  // oldest first
+    friend bool operator==(const OriginRecord&, const OriginRecord&) = default;
+    std::string encode() const;
+    static Result<OriginRecord> decode(std::string_view bytes);
+};
+
+enum class TaskState : std::uint8_t { kRunning = 1, kDone = 2, kFailed = 3, kCancelled = 4 };
+
+// Where redriven messages stand: with a key at their old place, others at the end; or all the same.
+enum class RedrivePlace : std::uint8_t { kByKey = 1, kOriginal = 2, kEnd = 3 };
+
+// A task of the broker; so far all are redrives of dead letters.
+struct TaskRecord {
+    TaskState state = TaskState::kRunning;
+    bool dry_run = false;
+    QueueId queue;  // whose dead letters
+    QueueId to;
+    std::string queue_name;
+    std::string to_name;
+    std::string reason;  // only letters that died of this last; empty: of anything
+    std::string filter;  // only letters that match; empty: all
+    RedrivePlace place = RedrivePlace::kByKey;
+    std::uint64_t limit = 0;  // most letters to move; 0: all
+    double rate = 0;          // a second; 0: as fast as it goes
+    std::int64_t created_ms = 0;
+    std::int64_t finished_ms = 0;
+    Sequence next{1};         // of the first letter not looked at
+    Sequence end;             // letters from here on died later, or were moved by a task
+    std::uint64_t total = 0;  // letters that were there when it began
+    std::uint64_t looked = 0;
+    std::uint64_t moved = 0;                                     // dry run: would have been
+    std::uint64_t skipped = 0;                                   // redriven too often
+    std::uint64_t failed = 0;                                    // could not be read
+    std::vector<std::pair<DeathReason, std::uint64_t>> reasons;  // of those moved
+    std::string text;                                            // why it failed
+    std::string encode() const;
+    static Result<TaskRecord> decode(std::string_view bytes);
+};
+
+// Messages with dedup ids of one commit (SEMANTICS D-1).
+struct DedupRecord {
+    struct Entry {
+        Sequence sequence;
+        base::DedupId id;
+        friend bool operator==(const Entry&, const Entry&) = default;
+    };
+    std::int64_t commit_time_ms = 0;
+    std::vector<Entry> entries;  // ascending
+    friend bool operator==(const DedupRecord&, const DedupRecord&) = default;
+    std::string encode() const;
+    static Result<DedupRecord> decode(std::string_view bytes);
 };
 
 // What was answered to producer sequences [first, first + count).

@@ -29,6 +29,7 @@ struct Access {
     static std::optional<Millis> after(const Outcome& outcome) { return outcome.after_; }
 
     static void fill(const QueueOptions& options, v1::QueueCreate& create);
+    static void fill(const RedriveOptions& options, std::string_view queue, v1::Redrive& redrive);
 
     struct WorkerSettings {
         std::size_t concurrency;

@@ -1,5 +1,7 @@
 // The public classes: thin covers over Core, Consumer and Delivery.
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "client/src/core.h"
 #include "client/src/fast_id.h"
@@ -44,7 +46,11 @@ Job::~Job() {
 }
 
 const std::string& Job::id() const {
-    if (delivery_->id.empty()) delivery_->id = detail::IdRun(delivery_->run->id_prefix)(delivery_->sequence);
+    if (delivery_->id.empty()) {
+        const detail::Run& run = *delivery_->run;
+        const std::uint64_t sequence = run.original_seq != 0 ? run.original_seq : delivery_->sequence;
+        delivery_->id = detail::IdRun(run.id_prefix)(sequence);
+    }
     return delivery_->id;
 }
 std::string_view Job::body() const { return text_field(delivery_->message, 1); }
@@ -225,6 +231,57 @@ std::future<void> Client::create_queue_async(std::string_view name, QueueOptions
                             created->set_exception(std::make_exception_ptr(to_public(answer.error())));
                         });
     return result;
+}
+
+namespace {
+
+// Answered, or thrown.
+v1::Frame asked(const std::shared_ptr<detail::Core>& core, const char* what, v1::Frame request) {
+    checked(core).check_may_block(what);
+    auto answered = std::make_shared<std::promise<v1::Frame>>();
+    std::future<v1::Frame> result = answered->get_future();
+    core->call(std::move(request), core->config().operation_timeout,
+               [answered = std::move(answered)](const base::Result<v1::Frame>& answer) {
+                   if (answer) return answered->set_value(*answer);
+                   answered->set_exception(std::make_exception_ptr(to_public(answer.error())));
+               });
+    return result.get();
+}
+
+constexpr Millis kTaskPoll{50};
+
+}  // namespace
+
+void Client::cancel(std::string_view message_id) {
+    v1::Frame request;
+    request.mutable_message_cancel()->set_id(std::string(message_id));
+    (void)asked(core_, "cancel()", std::move(request));
+}
+
+void Client::reschedule(std::string_view message_id, Clock::time_point time) {
+    v1::Frame request;
+    v1::MessageReschedule& move = *request.mutable_message_reschedule();
+    move.set_id(std::string(message_id));
+    move.set_not_before_ms(std::chrono::duration_cast<Millis>(time.time_since_epoch()).count());
+    (void)asked(core_, "reschedule()", std::move(request));
+}
+
+std::uint64_t Client::redrive(std::string_view queue, RedriveOptions options) {
+    v1::Frame request;
+    Access::fill(options, queue, *request.mutable_redrive());
+    v1::TaskInfo task = asked(core_, "redrive()", std::move(request)).task_info();
+    while (task.state() == v1::TASK_RUNNING || task.state() == v1::TASK_WAITING) {
+        std::this_thread::sleep_for(kTaskPoll);
+        v1::Frame look;
+        look.mutable_task_show()->set_task(task.task());
+        task = asked(core_, "redrive()", std::move(look)).task_info();
+    }
+    if (task.state() == v1::TASK_DONE) return task.moved();
+    const bool cancelled = task.state() == v1::TASK_CANCELLED;
+    throw Error(cancelled ? ErrorCode::kCancelled : ErrorCode::kUnavailable,
+                "redrive of \"" + std::string(queue) + "\" " +
+                    (cancelled ? "was cancelled" : "failed: " + task.text()) + " after " +
+                    std::to_string(task.moved()) + " messages");
 }
 
 void Client::flush() { checked(core_).flush(); }

@@ -37,6 +37,9 @@ void Consumer::on_deliver(std::string_view deliver) {
             case 8:
                 run->id_prefix = field.bytes;
                 break;
+            case 9:
+                run->original_seq = field.value;
+                break;
             case 15:
                 ++count;
                 break;

@@ -1,5 +1,7 @@
 // Finding a broker, greeting it, and what happens when it is lost. One coroutine, supervise(), does it all in a loop.
 // Operands of co_await are named first (g++ 12).
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -148,6 +150,7 @@ asio::awaitable<base::Result<void>> Core::connect_socket(Endpoint endpoint) {
         socket_.close(ignored);
     }
     if (error) co_return unavailable("connecting: " + error.message());
+    ::fcntl(socket_.native_handle(), F_SETFD, FD_CLOEXEC);  // not for programs that are started meanwhile
     const Tcp::no_delay no_delay(true);
     socket_.set_option(no_delay, ignored);
     co_return base::Result<void>();

@@ -25,6 +25,7 @@ struct Run {
     std::string bytes;  // the encoded Deliver; the messages are views into it
     std::string_view id_prefix;
     std::uint64_t first_seq = 0;
+    std::uint64_t original_seq = 0;  // for the id of a message that was moved, which comes alone
     std::uint64_t epoch = 0;
     std::uint32_t lease = 0;
     std::uint32_t attempt = 0;

@@ -211,13 +211,28 @@ void Access::fill(const QueueOptions& options, v1::QueueCreate& create) {
     if (options.max_retry_delay_ms_) settings.set_max_retry_delay_ms(*options.max_retry_delay_ms_);
     if (options.max_messages_) settings.set_max_messages(*options.max_messages_);
     if (options.max_bytes_) settings.set_max_bytes(*options.max_bytes_);
+    if (options.drop_oldest_) settings.set_overflow(*options.drop_oldest_ ? v1::DROP_OLDEST : v1::REJECT_NEW);
     if (options.dead_max_) settings.set_dead_max(*options.dead_max_);
     if (options.reconnect_grace_ms_) settings.set_reconnect_grace_ms(*options.reconnect_grace_ms_);
     if (options.ttl_ms_) settings.set_ttl_ms(*options.ttl_ms_);
     if (options.drop_expired_) settings.set_on_expire(*options.drop_expired_ ? v1::EXPIRED_DROP : v1::EXPIRED_DEAD);
     if (options.pass_on_retry_) settings.set_key_on_retry(*options.pass_on_retry_ ? v1::KEY_PASS : v1::KEY_HOLD);
     if (options.pause_on_dead_) settings.set_key_on_dead(*options.pause_on_dead_ ? v1::KEY_PAUSE : v1::KEY_SKIP);
+    if (options.dedup_window_ms_) settings.set_dedup_window_ms(*options.dedup_window_ms_);
+    if (options.dedup_until_done_) {
+        settings.set_dedup_mode(*options.dedup_until_done_ ? v1::DEDUP_UNTIL_DONE : v1::DEDUP_WINDOW);
+    }
     if (options.oldest_every_) settings.set_oldest_every(*options.oldest_every_);
+    if (options.dead_letter_to_) settings.set_dead_letter_to(*options.dead_letter_to_);
+}
+
+void Access::fill(const RedriveOptions& options, std::string_view queue, v1::Redrive& redrive) {
+    redrive.set_queue(std::string(queue));
+    redrive.set_to(options.to_);
+    redrive.set_reason(options.reason_);
+    redrive.set_filter(options.filter_);
+    redrive.set_limit(options.limit_);
+    redrive.set_rate(options.rate_);
 }
 
 }  // namespace detail
@@ -315,6 +330,10 @@ QueueOptions& QueueOptions::dead_max(std::uint64_t dead_letters) {
     dead_max_ = dead_letters;
     return *this;
 }
+QueueOptions& QueueOptions::dead_letter_to(std::string queue) {
+    dead_letter_to_ = std::move(queue);
+    return *this;
+}
 QueueOptions& QueueOptions::reconnect_grace(Millis time) {
     reconnect_grace_ms_ = positive_ms("reconnect_grace", time);
     return *this;
@@ -333,6 +352,38 @@ QueueOptions& QueueOptions::pass_on_retry(bool pass) {
 }
 QueueOptions& QueueOptions::pause_on_dead(bool pause) {
     pause_on_dead_ = pause;
+    return *this;
+}
+RedriveOptions& RedriveOptions::to(std::string queue) {
+    to_ = std::move(queue);
+    return *this;
+}
+RedriveOptions& RedriveOptions::reason(std::string reason) {
+    reason_ = std::move(reason);
+    return *this;
+}
+RedriveOptions& RedriveOptions::filter(std::string filter) {
+    filter_ = std::move(filter);
+    return *this;
+}
+RedriveOptions& RedriveOptions::limit(std::uint64_t letters) {
+    limit_ = letters;
+    return *this;
+}
+RedriveOptions& RedriveOptions::rate(double per_second) {
+    rate_ = per_second;
+    return *this;
+}
+QueueOptions& QueueOptions::drop_oldest(bool drop) {
+    drop_oldest_ = drop;
+    return *this;
+}
+QueueOptions& QueueOptions::dedup_window(Millis time) {
+    dedup_window_ms_ = positive_ms("dedup_window", time);
+    return *this;
+}
+QueueOptions& QueueOptions::dedup_until_done(bool done) {
+    dedup_until_done_ = done;
     return *this;
 }
 QueueOptions& QueueOptions::oldest_every(std::uint32_t n) {

@@ -8,6 +8,17 @@ namespace rockdove::base {
 
 inline constexpr std::uint8_t kDefaultPriority = 4;
 
+// A dedup id and the body it came with, by their hashes.
+struct DedupId {
+    std::uint64_t high = 0;  // of the id: 128 bits that nobody can aim at
+    std::uint64_t low = 0;
+    std::uint64_t body = 0;
+
+    [[nodiscard]] bool empty() const { return high == 0 && low == 0; }
+    [[nodiscard]] bool same_id(const DedupId& other) const { return high == other.high && low == other.low; }
+    friend bool operator==(const DedupId&, const DedupId&) = default;
+};
+
 // What a message asks of the broker; default: nothing, as most.
 struct MessageTraits {
     std::uint8_t priority = kDefaultPriority;  // 0 to 9, 9 is the most urgent
@@ -18,6 +29,8 @@ struct MessageTraits {
     std::int64_t deadline_ms = 0;              // Unix time; 0: none
     std::uint32_t max_attempts = 0;            // 0: the queue's
     std::uint64_t key = 0;                     // hash of its ordering key; 0: it has none
+
+    DedupId dedup = {};  // empty: none
 
     // Not to be delivered before; at or before the commit: no delay.
     [[nodiscard]] std::int64_t due_ms(std::int64_t commit_time_ms) const {

@@ -34,6 +34,12 @@ Result<void> check_settings(const QueueSettings& s) {
     if (s.key_on_dead < KeyOnDead::kSkip || s.key_on_dead > KeyOnDead::kPause) {
         return Error(ErrorCode::kInvalid, "key_on_dead must be skip or pause");
     }
+    if (s.overflow < Overflow::kReject || s.overflow > Overflow::kDropOldest) {
+        return Error(ErrorCode::kInvalid, "overflow must be reject or drop_oldest");
+    }
+    if (s.dedup_mode < DedupMode::kWindow || s.dedup_mode > DedupMode::kUntilDone) {
+        return Error(ErrorCode::kInvalid, "dedup_mode must be window or until_done");
+    }
     const Result<void> checks[] = {
         in_range_ms("lease_ms", s.lease, Millis(100), kDay),
         in_range<std::uint32_t>("max_attempts", s.max_attempts, 1, 1000),
@@ -45,6 +51,7 @@ Result<void> check_settings(const QueueSettings& s) {
         in_range_ms("max_retry_delay_ms", s.max_retry_delay, Millis(0), 365 * kDay),
         in_range<std::uint64_t>("dead_max", s.dead_max, 1, 10'000'000),
         in_range_ms("reconnect_grace_ms", s.reconnect_grace, Millis(0), Millis(600'000)),
+        in_range_ms("dedup_window_ms", s.dedup_window, Millis(1'000), 7 * kDay),
         in_range_ms("ttl_ms", s.ttl, Millis(0), 3650 * kDay),
         in_range<std::uint32_t>("oldest_every", s.oldest_every, 0, 1000),
     };

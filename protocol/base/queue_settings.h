@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "protocol/base/clock.h"
 #include "protocol/base/result.h"
@@ -22,6 +23,12 @@ enum class KeyOnRetry : std::uint8_t { kHold = 1, kPass = 2 };
 // Whether the key of a dead message goes on, or stops until an operator resumes it (L-3).
 enum class KeyOnDead : std::uint8_t { kSkip = 1, kPause = 2 };
 
+// How long a dedup id counts: for dedup_window, whatever becomes of the message; or until the message is done (D-1).
+enum class DedupMode : std::uint8_t { kWindow = 1, kUntilDone = 2 };
+
+// What a full queue does with a new message.
+enum class Overflow : std::uint8_t { kReject = 1, kDropOldest = 2 };
+
 struct QueueSettings {
     Durability durability = Durability::kSync;
     Millis lease{30'000};                // 100 ms .. 24 h
@@ -36,6 +43,7 @@ struct QueueSettings {
     std::uint64_t max_bytes = 0;         // 0: unlimited; a memory queue gets kMemoryQueueBytes
     std::uint64_t dead_max = 100'000;    // 1 .. 10,000,000; the oldest is evicted and counted (L-2)
     Millis reconnect_grace{5'000};       // 0 .. 10 min
+    std::string dead_letter_to;          // a queue that gets what dies here; empty: kept here (L-2)
 
     Millis ttl{0};  // bounds every message's time to live; 0: no bound; 0 .. 3650 d
     OnExpire on_expire = OnExpire::kDead;
@@ -43,6 +51,10 @@ struct QueueSettings {
     KeyOnDead key_on_dead = KeyOnDead::kSkip;
     std::uint32_t oldest_every =
         0;  // every n-th choice takes the oldest, whatever its priority; 0: never (E-3); 0 .. 1000
+
+    Millis dedup_window{600'000};  // from the first commit; 1 s .. 7 d
+    DedupMode dedup_mode = DedupMode::kWindow;
+    Overflow overflow = Overflow::kReject;
 
     friend bool operator==(const QueueSettings&, const QueueSettings&) = default;
 };

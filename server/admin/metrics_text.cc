@@ -32,6 +32,7 @@ void counters(TextWriter& out, const ShardSnapshot& shard) {
         {"rockdove_messages_died_total", {"Messages given up: now dead letters.", c.died}},
         {"rockdove_messages_expired_total",
          {"Messages whose time was over: dropped, or among those given up.", c.expired}},
+        {"rockdove_messages_redriven_total", {"Dead letters sent round again.", c.redriven}},
         {"rockdove_messages_damaged_total", {"Messages that failed their checksum and are not delivered.", c.damaged}},
         {"rockdove_leases_expired_total", {"Leases that ended before their message was settled.", c.expired_leases}},
         {"rockdove_commits_total", {"Commits written to the store.", shard.store.commits}},
@@ -88,11 +89,9 @@ Labels labels_of(const ShardSnapshot::QueueRow& row) { return {{"namespace", row
 void queues(TextWriter& out, const ShardSnapshot& shard) {
     using Info = core::QueueInfo;
     out.family("rockdove_queue_messages", Kind::kGauge, "Messages of a queue by state.");
-    const std::pair<const char*, std::uint64_t Info::*> states[] = {{"ready", &Info::ready},
-                                                                    {"scheduled", &Info::scheduled},
-                                                                    {"started", &Info::started},
-                                                                    {"waiting", &Info::waiting},
-                                                                    {"dead", &Info::dead}};
+    const std::pair<const char*, std::uint64_t Info::*> states[] = {
+        {"ready", &Info::ready},     {"scheduled", &Info::scheduled}, {"buffered", &Info::buffered},
+        {"started", &Info::started}, {"waiting", &Info::waiting},     {"dead", &Info::dead}};
     for (const auto& row : shard.rows) {
         for (const auto& [state, member] : states) {
             Labels labels = labels_of(row);
@@ -109,6 +108,12 @@ void queues(TextWriter& out, const ShardSnapshot& shard) {
          &Info::retried},
         {"rockdove_queue_died_total", Kind::kCounter, "Messages of a queue given up.", &Info::died},
         {"rockdove_queue_expired_total", Kind::kCounter, "Messages of a queue whose time was over.", &Info::expired},
+        {"rockdove_queue_dead_redriven_total", Kind::kCounter, "Dead letters of a queue sent round again.",
+         &Info::redriven},
+        {"rockdove_queue_dead_evicted_total", Kind::kCounter, "Dead letters of a queue that went because of dead_max.",
+         &Info::dead_evicted},
+        {"rockdove_queue_dead_not_moved_total", Kind::kCounter,
+         "Dead letters of a queue that stayed because dead_letter_to was missing or full.", &Info::not_moved},
     };
     for (const auto& [name, kind, help, member] : families) {
         out.family(name, kind, help);

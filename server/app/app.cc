@@ -1,4 +1,5 @@
 #include "server/app/app.h"
+#include "server/net/wire_format.h"
 
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
@@ -174,6 +175,7 @@ std::optional<Failure> App::start_http() {
 std::optional<Failure> App::start_shards() {
     runtime::ShardOptions options;
     options.namespaces.queue_defaults = queue_defaults(settings());
+    options.format = std::make_shared<net::WireFormat>();
     options.namespaces.create_on_use = settings().create_on_use;
     options.min_free_bytes = settings().disk_low.of(disk_size(data_dir_));
     if (sources_.test_clock) {

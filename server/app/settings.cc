@@ -69,8 +69,13 @@ const std::vector<Setting>& table() {
          365 * kDay},
         {"queue_defaults.max_messages", &S::max_messages, "0", "Messages per queue; 0 is unlimited."},
         {"queue_defaults.max_bytes", &S::max_bytes, "0", "Bytes per queue; 0 is unlimited."},
+        {"queue_defaults.overflow", &S::overflow, "reject",
+         "What a full queue does: refuses new messages, or drops the least urgent, then oldest.", 0, 0,
+         "reject|drop_oldest"},
         {"queue_defaults.dead_max", &S::dead_max, "100000", "Dead letters kept per queue; the oldest go first.", 1,
          1e7},
+        {"queue_defaults.dead_letter_to", &S::dead_letter_to, "",
+         "Queue that gets what dies in others, instead of their own dead letters; empty is none."},
         {"queue_defaults.reconnect_grace", &S::reconnect_grace, "5s",
          "How long a lost consumer may come back and keep what it holds.", 0, kHour / 6},
         {"queue_defaults.ttl", &S::ttl, "0s", "Longest time a message may live; 0 is unlimited.", 0, 3650 * kDay},
@@ -80,6 +85,10 @@ const std::vector<Setting>& table() {
          "Whether a message that waits for its next try holds the later ones of its key.", 0, 0, "hold|pass"},
         {"queue_defaults.key_on_dead", &S::key_on_dead, "skip",
          "Whether the key of a dead message goes on, or stops until it is resumed.", 0, 0, "skip|pause"},
+        {"queue_defaults.dedup_window", &S::dedup_window, "10m",
+         "How long a dedup id counts, from the commit of its first message.", 1'000, 7 * kDay},
+        {"queue_defaults.dedup_mode", &S::dedup_mode, "window",
+         "Whether a dedup id counts for dedup_window, or until its message is done.", 0, 0, "window|until_done"},
         {"queue_defaults.oldest_every", &S::oldest_every, "0",
          "Every n-th message delivered is the oldest, whatever its priority; 0 is never.", 0, 1000},
 
@@ -265,11 +274,15 @@ base::QueueSettings queue_defaults(const Settings& settings) {
     queue.max_messages = settings.max_messages;
     queue.max_bytes = settings.max_bytes.value;
     queue.dead_max = settings.dead_max;
+    queue.dead_letter_to = settings.dead_letter_to;
     queue.reconnect_grace = settings.reconnect_grace;
     queue.ttl = settings.ttl;
     queue.on_expire = settings.on_expire == "drop" ? base::OnExpire::kDrop : base::OnExpire::kDead;
     queue.key_on_retry = settings.key_on_retry == "pass" ? base::KeyOnRetry::kPass : base::KeyOnRetry::kHold;
     queue.key_on_dead = settings.key_on_dead == "pause" ? base::KeyOnDead::kPause : base::KeyOnDead::kSkip;
+    queue.overflow = settings.overflow == "drop_oldest" ? base::Overflow::kDropOldest : base::Overflow::kReject;
+    queue.dedup_window = settings.dedup_window;
+    queue.dedup_mode = settings.dedup_mode == "until_done" ? base::DedupMode::kUntilDone : base::DedupMode::kWindow;
     queue.oldest_every = static_cast<std::uint32_t>(settings.oldest_every);
     return queue;
 }

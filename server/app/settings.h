@@ -69,11 +69,15 @@ struct Settings {
     std::uint64_t max_messages = 0;
     Bytes max_bytes;
     std::uint64_t dead_max = 0;
+    std::string dead_letter_to;
     Millis reconnect_grace{};
     Millis ttl{};
     std::string on_expire;
     std::string key_on_retry;
     std::string key_on_dead;
+    Millis dedup_window{600'000};
+    std::string dedup_mode = "window";
+    std::string overflow = "reject";
     std::uint64_t oldest_every = 0;
 
     std::string log_level;

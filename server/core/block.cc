@@ -24,7 +24,8 @@ std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges(const Bits& bits) {
 storage::BlockStateRecord BlockState::to_record() const {
     storage::BlockStateRecord record;
     record.done = ranges(done);
-    if (leaving) record.expired = ranges(*leaving);
+    if (leaving) record.leaving = ranges(*leaving);
+    if (pushed_out) record.pushed_out = ranges(*pushed_out);
     record.runs.reserve(runs.size());
     for (const Run& run : runs) {
         storage::RunRecord out;
@@ -36,6 +37,7 @@ storage::BlockStateRecord BlockState::to_record() const {
         out.losses = run.losses;
         out.epoch = run.epoch;
         out.lease_end_ms = to_unix_ms(run.lease_end);
+        out.started_ms = to_unix_ms(run.started);
         out.consumer = run.consumer->name;
         record.runs.push_back(std::move(out));
     }

@@ -28,7 +28,8 @@ struct Run {
     std::uint64_t epoch = 0;
     std::uint64_t bytes_left = 0;  // of its consumer's byte credit
     TimePoint lease_end;
-    Lsn lsn;  // the commit its delivery waits for; not stored
+    TimePoint started;  // 0: not known, from an older record
+    Lsn lsn;            // the commit its delivery waits for; not stored
     Consumer* consumer = nullptr;
 
     [[nodiscard]] std::uint32_t end() const { return first + count; }
@@ -39,7 +40,8 @@ struct BlockState {
 
     Bits done;                                    // settled for good: acked, dead, purged
     Bits held;                                    // started, or returned: not to be taken by the cursor
-    std::unique_ptr<Bits> leaving;                // expired, their bodies still to be moved; also held
+    std::unique_ptr<Bits> leaving;                // expired or pushed out, their bodies still to be moved; also held
+    std::unique_ptr<Bits> pushed_out;             // of those leaving; null: all have expired
     std::vector<Run> runs;                        // ascending, disjoint
     TimePoint next_lease_end = TimePoint::max();  // key in the queue's lease index
     bool stored = false;                          // a record exists on disk
@@ -70,7 +72,7 @@ struct Block {
     std::uint32_t bytes = 0;  // of its messages
     std::int64_t commit_time_ms = 0;
     std::uint32_t done = 0;
-    std::uint32_t leaving = 0;  // expired and out of the depth, but their bodies are still to be moved
+    std::uint32_t leaving = 0;  // expired or pushed out, so out of the depth; their bodies are still to be moved
     Lsn lsn;                    // visible once this commit holds
     SharedPayload payload;      // null: on disk only
     bool ahead = false;         // its payload counts in the window ahead of the consumers

@@ -20,9 +20,12 @@ struct Consumer {
     std::uint64_t number = 0;  // the client's number for it, on this session
     std::uint32_t credit_messages = 0;
     std::uint64_t credit_bytes = 0;   // 0: unlimited
-    std::uint64_t held_messages = 0;  // started and not settled
+    std::uint64_t held_messages = 0;  // buffered, or started and not settled
     std::uint64_t held_bytes = 0;
+    std::uint64_t buffered = 0;  // of those held, messages that it has not begun
     Millis lease{0};
+    bool explicit_start = false;             // what it gets is buffered until it says that it starts (C-2)
+    bool ack_on_delivery = false;            // what it gets is done (S-6); `held` is what it has not taken note of
     TimePoint grace_end = TimePoint::max();  // when detached by a lost connection: its runs go back then
     bool listed = false;                     // among those of its queue that are able to take more
 

@@ -23,6 +23,7 @@ enum class Gate : std::uint8_t {  // as on the wire
     kDead = 12,                   // it is a dead letter
     kGone = 13,                   // acked, cancelled, expired or purged; or it was never there
     kEmpty = 14,                  // the queue has nothing to deliver
+    kBuffered = 15,               // a consumer has it in its buffer, and has not begun
 };
 
 struct Explanation {
@@ -30,7 +31,7 @@ struct Explanation {
     Sequence sequence;          // of the message it is about; 0: none
     std::int64_t until_ms = 0;  // when the gate opens by itself; 0: it does not, or nobody knows
     Sequence behind;            // with kKey...: the message of its key that is in the way; 0: unknown
-    std::string consumer;       // with kStarted: who has it
+    std::string consumer;       // with kStarted and kBuffered: who has it
     std::string last_error;     // with kRetryWait
     std::uint32_t attempts = 0;
 };

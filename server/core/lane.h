@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <set>
+#include <vector>
 
 #include "server/core/block_list.h"
 #include "storage/keys.h"
@@ -37,6 +38,13 @@ struct Lane {
     Sequence sorted_to{1};       // keyed blocks before it are in the KeyTable
     std::uint64_t unsorted = 0;  // keyed blocks that are not
     std::set<Position> ready;    // came back, was scheduled and is due, or is the first of its key
+    // Of scheduled messages, those that go first from a full queue, the very first behind; empty: to be looked for.
+    std::vector<Position> earliest;
+
+    // A scheduled message has come, or has another time.
+    void note_scheduled(const Position& at) {
+        if (!earliest.empty() && at < earliest.front()) earliest.clear();
+    }
 };
 
 }  // namespace rockdove::core

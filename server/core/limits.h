@@ -20,6 +20,9 @@ inline constexpr std::size_t kKeptSchedule = 1'024;
 // fewer (unless a key has messages of several priorities: their order comes first). Some 150 bytes each.
 inline constexpr std::uint64_t kMaxKeyMembers = 500'000;
 inline constexpr std::size_t kMaxPausedKeys = 100'000;  // of a queue; past it, keys with dead messages go on
+// Dedup ids that a queue remembers, some 90 bytes each; past it, messages with new ids are refused.
+inline constexpr std::size_t kMaxDedupIds = 1'000'000;
+inline constexpr std::size_t kSweptWhenFull = 10'000;  // ids looked at for one that does not count any more
 // Blocks around a queue's cursor that are kept at hand; those further back are packed, so many together.
 inline constexpr std::size_t kNearBlocks = 64;
 inline constexpr std::ptrdiff_t kPackedBlocks = 64;
@@ -34,6 +37,22 @@ inline constexpr std::size_t kPeekScanBytes = 1 << 20;
 
 // Dead letters of a memory queue.
 inline constexpr std::size_t kMemoryDeadBytes = 16 << 20;
+
+// Of dead letters read at a time, their messages included even if nobody wants them.
+inline constexpr std::size_t kDeadReadBytes = 16 << 20;
+// Kept of a message that dies again and again; the oldest deaths go.
+inline constexpr std::size_t kMaxDeaths = 32;
+inline constexpr std::uint32_t kMaxRedrives = 10;  // then a message stays dead (L-4)
+// What a queue remembers of messages that were moved to it, until they are done. Past it, it takes no more of them.
+inline constexpr std::size_t kOriginBytes = 32 << 20;
+// From a queue to its dead_letter_to, on to that one's, and so on.
+inline constexpr std::size_t kMaxDeadLetterHops = 16;
+
+// A task's step: what it moves in one commit. With a rate it takes ten steps a second.
+inline constexpr std::uint32_t kTaskMessages = 256;
+inline constexpr std::size_t kTaskBytes = 1 << 20;
+inline constexpr std::size_t kMaxActiveTasks = 16;     // per namespace
+inline constexpr std::size_t kMaxFinishedTasks = 100;  // the last ones are remembered
 
 inline constexpr std::uint32_t kMaxQueues = 1'000'000;  // per namespace
 inline constexpr std::uint32_t kMaxConsumersPerSession = 1'000;

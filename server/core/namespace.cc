@@ -15,15 +15,17 @@ constexpr Millis kProducerCheckEvery{600'000};
 
 Namespace::Namespace(NamespaceId id, std::string name, NamespaceOptions options, Stage& stage, Outlet& outlet,
                      BlockReader& reader, WindowBudget& window, std::function<double()> random,
-                     std::function<void(const std::string&)> warn)
+                     const MessageFormat& format, std::function<void(const std::string&)> warn)
     : name_(std::move(name)),
       options_(options),
-      shared_{id, stage, outlet, reader, window, std::move(random), std::move(warn), {}, {}, {}},
-      producers_(shared_) {
+      shared_{id, stage, outlet, reader, format, window, std::move(random), std::move(warn), {}, {}, {}, {}},
+      producers_(shared_),
+      tasks_(shared_) {
     shared_.find = [this](QueueId queue) -> Queue* {
         const auto it = queues_.find(queue);
         return it == queues_.end() ? nullptr : it->second.get();
     };
+    shared_.find_name = [this](std::string_view queue) { return find_queue(queue); };
 }
 
 Namespace::~Namespace() = default;
@@ -44,7 +46,10 @@ Result<Queue*> Namespace::find_or_create(std::string_view name, TimePoint now) {
     if (Queue* queue = find_queue(name)) return queue;
     if (Result<void> ok = base::check_name("queue name", name); !ok) return ok.error();
     if (!options_.create_on_use) return not_found(name);
-    return make_queue(name, options_.queue_defaults, now);
+    QueueSettings settings = options_.queue_defaults;
+    // Who uses a queue is not to fail because the one for dead letters is not there yet; it may be the same.
+    if (!check_dead_letter_to(name, settings, false)) settings.dead_letter_to.clear();
+    return make_queue(name, settings, now);
 }
 
 Queue& Namespace::add_queue(QueueId id, storage::QueueRecord record) {
@@ -142,6 +147,38 @@ Result<void> Namespace::admit(const PublishRequest& request, const Producer* pro
     return {};
 }
 
+namespace {
+
+// D-3.
+Error conflict(const Queue& queue, const DedupTable::First& first) {
+    const std::string id = base::format_message_id({first.commit_time_ms, queue.id(), first.sequence});
+    return {ErrorCode::kDedupConflict,
+            "message " + id + " of queue \"" + queue.name() + "\" has the same dedup id and another body"};
+}
+
+// How many of the messages from `first` on, at most `count`, are no duplicates; their dedup ids are noted under the
+// sequences that they are about to get. 0: the first is a duplicate of `*of`. Fewer with `*busy`: the queue cannot
+// remember more ids. If nothing can be stored anyway (`full`), nothing is noted.
+std::uint32_t without_duplicate(Queue& queue, const PublishRequest& request, std::uint32_t first, std::uint32_t count,
+                                bool full, TimePoint now, std::optional<DedupTable::First>* of,
+                                std::optional<Error>* busy) {
+    for (std::uint32_t i = first; i < first + count; ++i) {
+        const base::DedupId& id = request.traits[i].dedup;
+        if (id.empty()) continue;
+        *of = queue.find_duplicate(id, now);
+        if (*of) return i - first;
+        if (full) continue;
+        const Sequence sequence(queue.next_sequence().value + (i - first));
+        if (const Result<void> noted = queue.note_dedup(id, sequence, now); !noted) {
+            *busy = noted.error();
+            return i - first;
+        }
+    }
+    return count;
+}
+
+}  // namespace
+
 void Namespace::publish(const PublishRequest& request, TimePoint now) {
     const auto session = sessions_.find(request.session);
     Producer* producer = session == sessions_.end() ? nullptr : session->second.producer.get();
@@ -166,7 +203,7 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
         if (Result<void> ok = producers_.check_room(*producer); !ok) return refuse(ok.error());
     }
 
-    const std::int64_t commit_time_ms = queue.durable() ? shared_.stage.commit_time_ms(now) : to_unix_ms(now);
+    const std::int64_t commit_time_ms = queue.commit_time_ms(now);
     for (std::uint32_t i = 0; i < request.traits.size(); ++i) {
         const base::MessageTraits& traits = request.traits[i];
         if (traits.expires_at_ms == 0 || traits.expires_at_ms > traits.due_ms(commit_time_ms)) continue;
@@ -188,6 +225,16 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
         queue.count_refused(count);
         shared_.counters.refused += count;
         confirmation.exceptions.push_back(std::move(refused));
+    };
+    const auto remember = [&](std::uint64_t number, std::uint32_t count, Sequence sequence, std::int64_t time_ms) {
+        if (producer == nullptr) return;
+        storage::AnswerRange range;
+        range.first = number;
+        range.count = count;
+        range.queue = queue.id();
+        range.sequence = sequence;
+        range.commit_time_ms = time_ms;
+        producers_.remember(*producer, range, queue.durable(), now);
     };
     std::uint64_t duplicates = 0;
     bool full = busy.has_value();
@@ -221,6 +268,30 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
             }
             count = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, next - number));
         }
+        if (!request.traits.empty()) {
+            std::optional<DedupTable::First> first;
+            const std::uint32_t fresh = without_duplicate(queue, request, i, count, full, now, &first, &busy);
+            if (fresh == 0 && first) {
+                if (first->same_body) {
+                    PublishException duplicate;
+                    duplicate.first_index = i;
+                    duplicate.count = 1;
+                    duplicate.first_seq = first->sequence;
+                    duplicate.commit_time_ms = first->commit_time_ms;
+                    duplicate.queue = queue.id();
+                    confirmation.exceptions.push_back(std::move(duplicate));
+                    ++shared_.counters.duplicate;
+                    ++duplicates;
+                    remember(number, 1, first->sequence, first->commit_time_ms);
+                } else {
+                    refuse_part(i, 1, conflict(queue, *first));
+                }
+                ++i;
+                continue;
+            }
+            if (fresh != 0) count = fresh;
+            full = full || (busy && fresh == 0);
+        }
         // Once one did not fit, nor does any after it: their order stays right.
         const Appended appended =
             full ? Appended() : queue.append(Records{request.records, request.ends, i, count, request.traits}, now);
@@ -233,16 +304,9 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
             confirmation.ttl_lowered.insert(confirmation.ttl_lowered.end(), appended.ttl_lowered.begin(),
                                             appended.ttl_lowered.end());
             shared_.counters.accepted += appended.count;
-            if (producer != nullptr) {
-                storage::AnswerRange range;
-                range.first = number;
-                range.count = appended.count;
-                range.queue = queue.id();
-                range.sequence = appended.first;
-                range.commit_time_ms = appended.commit_time_ms;
-                producers_.remember(*producer, range, queue.durable(), now);
-            }
+            remember(number, appended.count, appended.first, appended.commit_time_ms);
         }
+        if (!request.traits.empty()) queue.forget_not_stored();
         if (appended.count < count) {
             full = true;
             refuse_part(i + appended.count, count - appended.count, busy ? *busy : queue.full_error());
@@ -278,6 +342,11 @@ Result<ConsumeGrant> Namespace::consume(const ConsumeRequest& request, TimePoint
                      "this connection has " + std::to_string(consumers.size()) + " consumers, its limit");
     }
     if (Result<void> ok = base::check_name("consumer name", request.name); !ok) return ok.error();
+    if (request.ack_on_delivery && (request.explicit_start || !request.held.empty())) {
+        return Error(
+            ErrorCode::kInvalid,
+            "a consumer with ack_on_delivery starts nothing and holds nothing: without explicit_start and held");
+    }
     Result<Queue*> found = find_or_create(request.queue, now);
     if (!found) return found.error();
     Queue& queue = **found;
@@ -295,6 +364,8 @@ Result<ConsumeGrant> Namespace::consume(const ConsumeRequest& request, TimePoint
     ConsumeGrant grant;
     Consumer& consumer = queue.attach(request.name, request.session, request.number, request.held, now, &grant.held);
     queue.set_credit(consumer, request.credit_messages, request.credit_bytes);
+    consumer.explicit_start = request.explicit_start;
+    consumer.ack_on_delivery = request.ack_on_delivery;
     consumer.lease = request.lease.count() == 0 ? queue.settings().lease : request.lease;
     consumers.emplace(request.number, &consumer);
     grant.lease = consumer.lease;
@@ -313,7 +384,7 @@ void Namespace::cancel_consumer(SessionId session, std::uint64_t number, TimePoi
     Result<Consumer*> consumer = find_consumer(session, number);
     if (!consumer) return done(consumer.error());
     sessions_.at(session).consumers.erase(number);
-    const std::uint64_t held = (*consumer)->held_messages;
+    const std::uint64_t held = (*consumer)->ack_on_delivery ? 0 : (*consumer)->held_messages;
     (*consumer)->queue->detach(**consumer, true, now);
     answer_after_commit(held, std::move(done));
 }
@@ -327,6 +398,19 @@ void Namespace::settle(const SettleRequest& request, TimePoint now) {
     if (request.request_id == 0) return;
     // Who asks for an answer is told when it is on disk; without one the ack rides with the next commit.
     if (queue.settings().durability == Durability::kSync && reply.count != 0) shared_.stage.writes().require_sync();
+    if (queue.durable()) {
+        shared_.stage.after_commit(std::move(reply));
+    } else {
+        shared_.stage.now(std::move(reply));
+    }
+}
+
+void Namespace::start(const StartRequest& request, TimePoint now) {
+    Result<Consumer*> consumer = find_consumer(request.session, request.consumer);
+    if (!consumer) return shared_.outlet.fail(request.session, request.request_id, consumer.error());
+    Queue& queue = *(*consumer)->queue;
+    StartReply reply = queue.begin(**consumer, request.ranges, now);
+    reply.request_id = request.request_id;
     if (queue.durable()) {
         shared_.stage.after_commit(std::move(reply));
     } else {
@@ -351,6 +435,7 @@ void Namespace::extend(const ExtendRequest& request, TimePoint now) {
 // --- the shard's turn -------------------------------------------------------------------------------------------
 
 void Namespace::end_turn(TimePoint now) {
+    tasks_.run(now, refusal_);
     while (!shared_.touched.empty()) {
         std::vector<Queue*> touched;
         touched.swap(shared_.touched);
@@ -395,7 +480,7 @@ void Namespace::on_nothing_to_commit() { in_commit_.clear(); }
 
 TimePoint Namespace::next_time() const {
     const TimePoint next = timers_.empty() ? TimePoint::max() : timers_.begin()->first;
-    return std::min(next, next_producer_check_);
+    return std::min({next, next_producer_check_, tasks_.next_time()});
 }
 
 void Namespace::on_time(TimePoint now) {
@@ -419,6 +504,7 @@ void Namespace::pass_time(TimePoint now) {
         update_timer(queue);
     }
     on_time(now);  // the producers
+    for (const auto& [id, queue] : queues_) queue->bury_without_pause();
 }
 
 void Namespace::drop_payload(const WindowBudget::Trailing& block) {
@@ -434,8 +520,10 @@ std::size_t Namespace::consumer_count() const {
 bool Namespace::holds_deliveries(SessionId session) const {
     const auto found = sessions_.find(session);
     if (found == sessions_.end()) return false;
-    return std::any_of(found->second.consumers.begin(), found->second.consumers.end(),
-                       [](const auto& entry) { return entry.second->held_messages != 0; });
+    return std::any_of(found->second.consumers.begin(), found->second.consumers.end(), [](const auto& entry) {
+        const Consumer& consumer = *entry.second;
+        return !consumer.ack_on_delivery && consumer.held_messages > consumer.buffered;
+    });
 }
 
 void Namespace::for_each_queue(const std::function<void(const Queue&)>& visit) const {

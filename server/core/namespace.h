@@ -23,6 +23,7 @@
 #include "server/core/producers.h"
 #include "server/core/queue.h"
 #include "server/core/shared.h"
+#include "server/core/task.h"
 #include "storage/message_store.h"
 
 namespace rockdove::core {
@@ -52,6 +53,8 @@ struct ConsumeRequest {
     std::uint32_t credit_messages = 0;
     std::uint64_t credit_bytes = 0;
     Millis lease{0};  // 0: the queue's
+    bool explicit_start = false;
+    bool ack_on_delivery = false;  // not with explicit_start or `held`
     std::vector<LeaseRange> held;
 };
 struct ConsumeGrant {
@@ -77,13 +80,31 @@ struct ExtendRequest {
     Millis lease{0};  // 0: the consumer's
 };
 
+struct StartRequest {
+    SessionId session;
+    std::uint64_t request_id = 0;
+    std::uint64_t consumer = 0;
+    std::vector<LeaseRange> ranges;
+};
+
+struct RedriveRequest {
+    std::string_view queue;
+    std::string_view to;      // empty: back to the same queue
+    std::string_view reason;  // empty: any
+    std::uint64_t limit = 0;  // 0: all
+    double rate = 0;          // messages a second; 0: as fast as it goes
+    bool dry_run = false;
+    std::string filter;  // only those that match; empty: all
+    storage::RedrivePlace place = storage::RedrivePlace::kByKey;
+};
+
 template <class T>
 using Answer = std::function<void(Result<T>)>;
 
 class Namespace {
 public:
     Namespace(NamespaceId id, std::string name, NamespaceOptions options, Stage& stage, Outlet& outlet,
-              BlockReader& reader, WindowBudget& window, std::function<double()> random,
+              BlockReader& reader, WindowBudget& window, std::function<double()> random, const MessageFormat& format,
               std::function<void(const std::string&)> warn);
     Namespace(const Namespace&) = delete;
     Namespace& operator=(const Namespace&) = delete;
@@ -110,11 +131,12 @@ public:
     void cancel_consumer(SessionId session, std::uint64_t consumer, TimePoint now, Answer<std::uint64_t> done);
     void settle(const SettleRequest& request, TimePoint now);
     void extend(const ExtendRequest& request, TimePoint now);
+    void start(const StartRequest& request, TimePoint now);
 
     // --- administration (namespace_admin.cc) ---
     void create_queue(std::string_view name, const QueueSettings& settings, bool if_not_exists, TimePoint now,
                       Answer<QueueInfo> done);
-    void update_queue(std::string_view name, const QueueSettings& settings, Answer<QueueInfo> done);
+    void update_queue(std::string_view name, const QueueSettings& settings, TimePoint now, Answer<QueueInfo> done);
     void delete_queue(std::string_view name, bool if_exists, bool if_empty, Answer<std::uint64_t> done);
     void purge_queue(std::string_view name, Answer<std::uint64_t> done);
     void pause_queue(std::string_view name, bool paused, Answer<QueueInfo> done);
@@ -134,6 +156,15 @@ public:
     // With a filter a page may be shorter, or empty, and still not the last (PeekResult::next).
     void peek_queue(std::string_view name, Sequence from, std::uint32_t limit, std::size_t max_bytes,
                     Answer<PeekResult> done, MessagePredicate filter = {});
+    // --- dead letters and tasks (namespace_tasks.cc) ---
+    void list_dead(std::string_view queue, const DeadReadRequest& request, Answer<DeadPage> done);
+    void delete_dead(std::string_view queue, const std::vector<Sequence>& sequences, Answer<std::uint64_t> done);
+    void purge_dead(std::string_view queue, Answer<std::uint64_t> done);
+    void redrive(const RedriveRequest& request, TimePoint now, Answer<TaskInfo> done);
+    void cancel_task(std::uint64_t number, TimePoint now, Answer<TaskInfo> done);
+    [[nodiscard]] Result<TaskInfo> show_task(std::uint64_t number) const;
+    [[nodiscard]] std::vector<TaskInfo> list_tasks() const { return tasks_.list(); }  // the newest first
+
     [[nodiscard]] Result<QueueInfo> show_queue(std::string_view name) const;
     // Queues by name, those that start with `prefix` and come after `after`.
     [[nodiscard]] std::vector<QueueInfo> list_queues(std::string_view prefix, std::string_view after,
@@ -157,10 +188,11 @@ public:
     [[nodiscard]] NamespaceId id() const { return shared_.ns; }
     [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] const NamespaceOptions& options() const { return options_; }
+    [[nodiscard]] const MessageFormat& format() const { return shared_.format; }
     [[nodiscard]] const Counters& counters() const { return shared_.counters; }
     [[nodiscard]] std::size_t queue_count() const { return by_name_.size(); }
     [[nodiscard]] std::size_t consumer_count() const;
-    // Whether the session's consumers have deliveries that are not settled.
+    // Whether the session's consumers have started messages.
     [[nodiscard]] bool holds_deliveries(SessionId session) const;
     // For metrics: every queue, in no order.
     void for_each_queue(const std::function<void(const Queue&)>& visit) const;
@@ -173,6 +205,11 @@ private:
 
     [[nodiscard]] Error not_found(std::string_view queue) const;
     [[nodiscard]] Error no_such_message(const base::MessageId& id) const;
+    // Where the message of this id is now, or was: it may have been moved since. Null if its queue was deleted.
+    [[nodiscard]] std::pair<Queue*, Sequence> place_of(const base::MessageId& id) const;
+    // Of a queue that is to have these settings; `must_exist`: the queue they name.
+    [[nodiscard]] Result<void> check_dead_letter_to(std::string_view queue, const QueueSettings& settings,
+                                                    bool must_exist) const;
     Queue* find_queue(std::string_view name) const;
     Result<Queue*> find_or_create(std::string_view name, TimePoint now);
     Queue& add_queue(QueueId id, storage::QueueRecord record);
@@ -190,6 +227,7 @@ private:
     const NamespaceOptions options_;
     Shared shared_;
     Producers producers_;
+    Tasks tasks_;
     std::map<std::string, Queue*, std::less<>> by_name_;
     std::unordered_map<QueueId, std::unique_ptr<Queue>> queues_;
     std::unordered_map<SessionId, Session> sessions_;

@@ -1,6 +1,7 @@
 // Administration of queues. Every change is answered when it is on disk.
 #include <algorithm>
 
+#include "protocol/names.h"
 #include "server/core/namespace.h"
 #include "storage/keys.h"
 
@@ -17,6 +18,31 @@ void Namespace::answer_after_commit(T value, Answer<T> done) {
     }));
 }
 template void Namespace::answer_after_commit(std::uint64_t, Answer<std::uint64_t>);
+template void Namespace::answer_after_commit(TaskInfo, Answer<TaskInfo>);
+
+Result<void> Namespace::check_dead_letter_to(std::string_view name, const QueueSettings& settings,
+                                             bool must_exist) const {
+    if (settings.dead_letter_to.empty()) return {};
+    if (Result<void> ok = base::check_name("dead_letter_to", settings.dead_letter_to); !ok) return ok;
+    std::string way = "\"" + std::string(name) + "\" -> \"" + settings.dead_letter_to + "\"";
+    std::string_view at = settings.dead_letter_to;
+    for (std::size_t hops = 1; at != name; ++hops) {
+        const Queue* queue = find_queue(at);
+        if (queue == nullptr && hops == 1 && must_exist) {
+            return Error(ErrorCode::kNotFound,
+                         "queue \"" + std::string(at) + "\" (dead_letter_to of \"" + std::string(name) +
+                             "\") not found; create it first: rockdove queue create " + std::string(at));
+        }
+        if (queue == nullptr || queue->settings().dead_letter_to.empty()) return {};
+        if (hops == kMaxDeadLetterHops) {
+            return Error(ErrorCode::kInvalid,
+                         "dead_letter_to leads on over more than " + std::to_string(hops) + " queues: " + way);
+        }
+        at = queue->settings().dead_letter_to;
+        way += " -> \"" + std::string(at) + "\"";
+    }
+    return Error(ErrorCode::kInvalid, "dead_letter_to leads back to the queue itself: " + way);
+}
 
 void Namespace::create_queue(std::string_view name, const QueueSettings& settings, bool if_not_exists, TimePoint now,
                              Answer<QueueInfo> done) {
@@ -30,12 +56,17 @@ void Namespace::create_queue(std::string_view name, const QueueSettings& setting
                                                     "update " +
                                                     std::string(name)));
     }
-    Result<Queue*> queue = make_queue(name, settings, now);
+    QueueSettings wanted = settings;
+    // A default that names the queue itself: it is the one for the others' dead letters.
+    if (wanted.dead_letter_to == name && name == options_.queue_defaults.dead_letter_to) wanted.dead_letter_to.clear();
+    if (Result<void> ok = check_dead_letter_to(name, wanted, true); !ok) return done(ok.error());
+    Result<Queue*> queue = make_queue(name, wanted, now);
     if (!queue) return done(queue.error());
     answer_after_commit((*queue)->info(), std::move(done));
 }
 
-void Namespace::update_queue(std::string_view name, const QueueSettings& settings, Answer<QueueInfo> done) {
+void Namespace::update_queue(std::string_view name, const QueueSettings& settings, TimePoint now,
+                             Answer<QueueInfo> done) {
     Queue* queue = find_queue(name);
     if (queue == nullptr) return done(not_found(name));
     if (Result<void> ok = check_settings(settings); !ok) return done(ok.error());
@@ -43,7 +74,10 @@ void Namespace::update_queue(std::string_view name, const QueueSettings& setting
         return done(Error(ErrorCode::kConflict, "the durability of queue \"" + std::string(name) +
                                                     "\" cannot change to or from memory; create another queue"));
     }
-    queue->update(settings);
+    if (settings.dead_letter_to != queue->settings().dead_letter_to) {
+        if (Result<void> ok = check_dead_letter_to(name, settings, true); !ok) return done(ok.error());
+    }
+    queue->update(settings, now);
     shared_.stage.writes().require_sync();
     answer_after_commit(queue->info(), std::move(done));
 }
@@ -121,13 +155,22 @@ Result<Explanation> Namespace::explain(std::string_view name, std::string_view k
 }
 
 Result<Explanation> Namespace::explain(const base::MessageId& id) const {
-    Queue* queue = shared_.find(id.queue);
+    const auto [queue, sequence] = place_of(id);
     if (queue == nullptr) return no_such_message(id);
-    return queue->explain(id.sequence);
+    return queue->explain(sequence);
+}
+
+std::pair<Queue*, Sequence> Namespace::place_of(const base::MessageId& id) const {
+    Queue* queue = shared_.find(id.queue);
+    if (queue != nullptr && queue->has(id.sequence)) return {queue, id.sequence};
+    for (const auto& [number, other] : queues_) {
+        if (const auto moved = other->find_moved(id.queue, id.sequence)) return {other.get(), *moved};
+    }
+    return {queue, id.sequence};
 }
 
 std::string Namespace::queue_of(const base::MessageId& id) const {
-    const Queue* queue = shared_.find(id.queue);
+    const Queue* queue = place_of(id).first;
     return queue == nullptr ? std::string() : queue->name();
 }
 
@@ -137,9 +180,9 @@ Error Namespace::no_such_message(const base::MessageId& id) const {
 }
 
 void Namespace::cancel_message(const base::MessageId& id, Answer<std::uint64_t> done) {
-    Queue* queue = shared_.find(id.queue);
+    const auto [queue, sequence] = place_of(id);
     if (queue == nullptr) return done(no_such_message(id));
-    if (const Result<void> cancelled = queue->cancel(id.sequence); !cancelled) return done(cancelled.error());
+    if (const Result<void> cancelled = queue->cancel(sequence); !cancelled) return done(cancelled.error());
     shared_.stage.writes().require_sync();
     answer_after_commit(std::uint64_t{1}, std::move(done));
 }

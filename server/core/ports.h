@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,9 +13,11 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/ids.h"
 #include "protocol/base/message_facts.h"
+#include "protocol/base/message_traits.h"
 #include "protocol/base/queue_settings.h"
 #include "protocol/base/result.h"
 #include "storage/keys.h"
+#include "storage/record.h"
 
 namespace rockdove::core {
 
@@ -57,12 +60,15 @@ struct Confirmation {
     std::vector<PublishException> exceptions;
 };
 
-// A run of messages for one consumer, as stored: `bytes` holds `count` records of (tag, length, message).
+// A run of messages for one consumer, as stored: `bytes` holds `count` records of (tag, length, message). Started, or, for
+// a consumer with explicit_start, buffered: then `lease` names this delivery only (kBufferedBit), and attempt and
+// lease_time are what Start will begin.
 struct Delivery {
     SessionId session;
     std::uint64_t consumer = 0;
     QueueId queue;
     Sequence first_seq;
+    Sequence original_seq;  // of a message that was moved, which comes alone; queue and commit time are then its first
     std::uint32_t count = 0;
     std::uint32_t lease = 0;
     std::uint32_t attempt = 0;
@@ -72,6 +78,9 @@ struct Delivery {
     SharedPayload payload;  // keeps `bytes` alive
     std::string_view bytes;
 };
+
+// Set in the lease number of a delivery that is buffered, and in no other.
+inline constexpr std::uint32_t kBufferedBit = 1U << 31;
 
 // Messages first <= seq <= last held under (epoch, lease).
 struct LeaseRange {
@@ -89,6 +98,26 @@ struct SettleReply {
     bool extended = false;  // answers Extend, not Settle
 };
 
+// Answers Start.
+struct StartReply {
+    struct Started {
+        LeaseRange range;  // under the lease that has begun
+        std::uint32_t attempt = 0;
+    };
+    SessionId session;
+    std::uint64_t request_id = 0;
+    std::vector<Started> started;
+    std::vector<LeaseRange> stale;  // what the consumer had no more: recalled, or never its own
+    Millis lease{0};
+};
+
+// What a consumer had in its buffer is not its own any more (C-3).
+struct Recall {
+    SessionId session;
+    std::uint64_t consumer = 0;
+    LeaseRange range;
+};
+
 // Sends. Called on the shard's thread; must not call back into the core. A session that is gone is ignored.
 class Outlet {
 public:
@@ -100,6 +129,8 @@ public:
     virtual void confirm(const Confirmation& confirmation) = 0;
     virtual void deliver(const Delivery& delivery) = 0;
     virtual void settled(const SettleReply& reply) = 0;
+    virtual void started(const StartReply& reply) = 0;
+    virtual void recall(const Recall& recall) = 0;
     virtual void fail(SessionId session, std::uint64_t request_id, const Error& error) = 0;
     virtual void consumer_closed(SessionId session, std::uint64_t consumer, const Error& error) = 0;
     // A delivery of so many bytes is staged: it counts for has_room() from now on, until it is delivered.
@@ -111,6 +142,20 @@ public:
 // Whether an encoded message is one that somebody asks for; empty: all are. `facts` are what the core knows of it; what it
 // does not know, such as the time, the maker of the predicate adds. Pure, and bounded by the message's size.
 using MessagePredicate = std::function<bool(std::string_view encoded, const MessageFacts& facts)>;
+
+// What the core asks of a message's format, which it does not know itself. Used on the shard's thread.
+class MessageFormat {
+public:
+    MessageFormat() = default;
+    MessageFormat(const MessageFormat&) = delete;
+    MessageFormat& operator=(const MessageFormat&) = delete;
+    virtual ~MessageFormat() = default;
+
+    // Of a message that was admitted before.
+    [[nodiscard]] virtual base::MessageTraits traits(std::string_view encoded) const = 0;
+    // Of a filter expression, as of `now`; null if it is empty. Error: kInvalid.
+    [[nodiscard]] virtual Result<MessagePredicate> filter(std::string_view text, TimePoint now) const = 0;
+};
 
 struct ReadRequest {
     NamespaceId ns;
@@ -126,7 +171,29 @@ struct ReadBlock {
 };
 using ReadDone = std::function<void(std::vector<ReadBlock>)>;
 
-// Reads committed blocks on another thread; `done` is called on the shard's thread, from the event loop.
+// Dead letters with first <= sequence < end, in order.
+struct DeadReadRequest {
+    NamespaceId ns;
+    QueueId queue;
+    Sequence first;
+    Sequence end;
+    std::uint32_t limit = 0;
+    std::size_t max_bytes = 0;  // of all records together; one is read even if it is larger
+    bool bodies = true;         // false: without the messages, which then do not count for max_bytes
+};
+struct DeadLetter {
+    Sequence sequence;
+    bool damaged = false;  // nothing in `record` may be used
+    storage::DeadRecord record;
+};
+struct DeadPage {
+    std::vector<DeadLetter> letters;
+    Sequence next;                 // of the next letter; 0: no more before the end
+    std::optional<Error> failure;  // why nothing behind these letters can be read
+};
+using DeadDone = std::function<void(DeadPage)>;
+
+// Reads what is committed on another thread; `done` is called on the shard's thread, from the event loop.
 class BlockReader {
 public:
     BlockReader() = default;
@@ -135,6 +202,7 @@ public:
     virtual ~BlockReader() = default;
 
     virtual void read(const ReadRequest& request, ReadDone done) = 0;
+    virtual void read_dead(const DeadReadRequest& request, DeadDone done) = 0;
 };
 
 }  // namespace rockdove::core

@@ -8,7 +8,7 @@
 namespace rockdove::core {
 
 Queue::Queue(Shared& shared, QueueId id, storage::QueueRecord record)
-    : shared_(shared), id_(id), record_(std::move(record)) {
+    : shared_(shared), id_(id), record_(std::move(record)), dedup_(shared, id, durable()) {
     lane(storage::kDefaultLane);
     keys_.set_hold(record_.settings.key_on_retry == KeyOnRetry::kHold);
 }
@@ -32,7 +32,8 @@ QueueInfo Queue::info() const {
     info.waiting = waiting_.size();
     info.dead = dead_.size() + dying_.size() + leaving_messages_;
     info.scheduled = scheduled_;
-    info.ready = messages_ - scheduled_ - started_ - info.waiting - dying_.size() - damaged_;
+    info.buffered = buffered_.size();
+    info.ready = messages_ - scheduled_ - buffered_.size() - started_ - info.waiting - dying_.size() - damaged_;
     info.bytes = bytes_;
     for (const auto& consumer : consumers_) info.consumers += consumer->attached() ? 1 : 0;
     for (const auto& lane : lanes_) {
@@ -48,9 +49,13 @@ QueueInfo Queue::info() const {
     info.retried = retried_;
     info.died = died_;
     info.refused = refused_;
+    info.dropped = dropped_;
+    info.dedup_ids = dedup_.size();
     info.dead_evicted = dead_evicted_;
     info.damaged = damaged_;
     info.expired = expired_;
+    info.redriven = redriven_;
+    info.not_moved = not_moved_;
     return info;
 }
 
@@ -65,6 +70,31 @@ std::uint64_t Queue::room_bytes() const {
     if (limit == 0 && !durable()) limit = kMemoryQueueBytes;
     if (limit == 0) return UINT64_MAX;
     return bytes_ >= limit ? 0 : limit - bytes_;
+}
+
+std::optional<DedupTable::First> Queue::find_duplicate(const base::DedupId& id, TimePoint now) {
+    const std::optional<DedupTable::First> first = dedup_.find(id);
+    if (!first) return std::nullopt;
+    const bool counts = record_.settings.dedup_mode == DedupMode::kUntilDone
+                            ? first->sequence >= next_ || is_alive(first->sequence)  // about to be stored
+                            : first->commit_time_ms + record_.settings.dedup_window.count() > to_unix_ms(now);
+    return counts ? first : std::nullopt;
+}
+
+Result<void> Queue::note_dedup(const base::DedupId& id, Sequence sequence, TimePoint now) {
+    if (record_.settings.dedup_mode == DedupMode::kUntilDone) {
+        // Faster than ids come, so that at most as many are stale as count.
+        dedup_.sweep(dedup_.full() ? kSweptWhenFull : 2, [this](Sequence first) { return is_alive(first); });
+    }
+    if (dedup_.full()) {
+        Error error(ErrorCode::kRateLimited, "queue \"" + record_.name + "\" remembers " +
+                                                 std::to_string(kMaxDedupIds) +
+                                                 " dedup ids, its limit; try again later, or shorten its dedup_window");
+        error.retry_after = Millis(1'000);
+        return error;
+    }
+    dedup_.add(id, sequence, commit_time_ms(now));
+    return {};
 }
 
 Error Queue::full_error() const {
@@ -87,9 +117,14 @@ Lane& Queue::lane(storage::LaneId id) {
 }
 
 Appended Queue::append(const Records& records, TimePoint now) {
+    if (record_.settings.overflow == Overflow::kDropOldest) return append_by_dropping(records, now);
+    return append_what_fits(records, now);
+}
+
+Appended Queue::append_what_fits(const Records& records, TimePoint now) {
     Appended result;
     result.first = next_;
-    result.commit_time_ms = durable() ? shared_.stage.commit_time_ms(now) : to_unix_ms(now);
+    result.commit_time_ms = commit_time_ms(now);
     const std::uint64_t room = std::min<std::uint64_t>(records.count, room_messages());
     std::uint64_t bytes_room = room_bytes();
     const std::uint32_t stop = records.first + static_cast<std::uint32_t>(room);
@@ -300,6 +335,7 @@ void Queue::seal() {
         }
     }
     dirty_.clear();
+    dedup_.seal();
     for (const auto& lane : lanes_) {
         if (lane) lane->blocks.drop_gone();
     }
@@ -312,7 +348,7 @@ void Queue::store_state(Block& block) {
     storage::WriteSet& writes = shared_.stage.writes();
     std::string key = storage::block_state_key(shared_.ns, id_, block.first, block.lane);
     storage::BlockStateRecord record = state.to_record();
-    if (record.done.empty() && record.runs.empty() && record.expired.empty()) {
+    if (record.done.empty() && record.runs.empty() && record.leaving.empty()) {
         if (state.stored) writes.remove(std::move(key));
         state.stored = false;
     } else {
@@ -336,6 +372,7 @@ void Queue::remove_block(Block& block) {
         }
     }
     if (block.keyed && !block.sorted && !lane_of(block).scheduled()) --lane_of(block).unsorted;
+    if (!origins_.empty()) forget_origins(block, 0, block.count);
     leave(block);
     block.payload = nullptr;
     block.keys = nullptr;

@@ -26,6 +26,7 @@
 #include "protocol/base/key_hash.h"
 #include "protocol/base/message_traits.h"
 #include "server/core/consumer.h"
+#include "server/core/dedup.h"
 #include "server/core/explain.h"
 #include "server/core/key_table.h"
 #include "server/core/lane.h"
@@ -42,11 +43,12 @@ struct QueueInfo {
     QueueSettings settings;
     bool paused = false;
     std::int64_t created_ms = 0;
-    std::uint64_t ready = 0, scheduled = 0, started = 0, waiting = 0, dead = 0, bytes = 0, consumers = 0;
+    std::uint64_t ready = 0, scheduled = 0, buffered = 0, started = 0, waiting = 0, dead = 0, bytes = 0, consumers = 0,
+                  dedup_ids = 0;
     std::int64_t oldest_commit_time_ms = 0;
     std::uint64_t next_seq = 0;
     std::uint64_t accepted = 0, delivered = 0, acked = 0, retried = 0, died = 0, refused = 0;
-    std::uint64_t dead_evicted = 0, damaged = 0, expired = 0;
+    std::uint64_t dead_evicted = 0, damaged = 0, expired = 0, redriven = 0, not_moved = 0, dropped = 0;
 };
 
 // An ordering key that stopped with a death.
@@ -60,6 +62,7 @@ struct PausedKey {
 enum class PeekState : std::uint8_t {
     kScheduled = 1,
     kReady = 2,
+    kBuffered = 3,
     kStarted = 4,
     kWaiting = 5,
     kDead = 6
@@ -74,6 +77,8 @@ struct PeekItem {
     std::string last_error;
     std::string consumer;
     std::string message;  // encoded
+    QueueId id_queue;     // with commit_time_ms: its id
+    Sequence id_sequence;
 };
 struct PeekResult {
     std::vector<PeekItem> items;
@@ -89,6 +94,8 @@ struct Records {
     std::uint32_t count = 0;
     // What they ask for, one for each message of the publish; empty if none asks for anything.
     std::span<const base::MessageTraits> traits;
+    // They stand at traits[i].not_before_ms, although that is past.
+    bool in_place = false;
 
     [[nodiscard]] base::MessageTraits traits_of(std::uint32_t i) const {
         return traits.empty() ? base::MessageTraits() : traits[i];
@@ -96,7 +103,7 @@ struct Records {
     // Of a message that is committed at this time.
     [[nodiscard]] storage::LaneId lane(std::uint32_t i, std::int64_t commit_time_ms) const {
         if (traits.empty()) return storage::kDefaultLane;
-        const bool later = traits[i].due_ms(commit_time_ms) > commit_time_ms;
+        const bool later = in_place || traits[i].due_ms(commit_time_ms) > commit_time_ms;
         return static_cast<storage::LaneId>(traits[i].priority + (later ? storage::kScheduled : 0));
     }
     [[nodiscard]] std::size_t start_of(std::uint32_t i) const { return i == 0 ? 0 : ends[i - 1]; }
@@ -133,6 +140,12 @@ public:
 
     // Publishing (queue.cc).
     Appended append(const Records& records, TimePoint now);
+    // The message that has the id of one that is about to be published, if that still counts (D-1).
+    [[nodiscard]] std::optional<DedupTable::First> find_duplicate(const base::DedupId& id, TimePoint now);
+    // Notes the id of a message that is about to get this sequence. Error: kRateLimited, it cannot remember more.
+    Result<void> note_dedup(const base::DedupId& id, Sequence sequence, TimePoint now);
+    // Of those noted, what was not stored: it would have had next_sequence() or a later one.
+    void forget_not_stored() { dedup_.take_back(next_); }
     void count_refused(std::uint64_t count) { refused_ += count; }
 
     // Consumers (queue_consumers.cc). `held`: what the client still works on; the rest under this name goes back.
@@ -150,18 +163,23 @@ public:
                        std::string_view reason, std::optional<Millis> after, TimePoint now);
     SettleReply extend(Consumer& consumer, const std::vector<LeaseRange>& ranges, Millis lease, TimePoint now);
 
+    // Buffers (queue_buffer.cc). Begins what the consumer has in its buffer: lease and attempt (C-2, C-4).
+    StartReply begin(Consumer& consumer, const std::vector<LeaseRange>& ranges, TimePoint now);
+
     // Called by the namespace (queue_dispatch.cc).
     void dispatch(TimePoint now);
     void on_time(TimePoint now);
     [[nodiscard]] TimePoint next_time() const;
     void drop_payload(Sequence block);
+    void bury_without_pause() { bury_not_before_ = TimePoint(); }  // time has passed at once
 
     // Writes what changed since the last seal into the stage (queue.cc). Called right before a commit is submitted.
     void seal();
 
     // Administration (queue_admin.cc).
-    void update(const QueueSettings& settings);
+    void update(const QueueSettings& settings, TimePoint now);
     void set_paused(bool paused);
+    void forget_ids(TimePoint now);
     std::uint64_t resume_keys(std::string_view name);  // all if it is empty; returns how many were paused
     [[nodiscard]] std::vector<PausedKey> paused_keys(std::uint32_t limit) const;
     std::uint64_t purge();          // all but started messages and dead letters; returns how many
@@ -170,9 +188,30 @@ public:
     [[nodiscard]] Explanation explain(Sequence sequence);
     [[nodiscard]] Explanation explain_next();  // of the one that comes next
     [[nodiscard]] Explanation explain_key(std::string_view key);
+    // Whether it is in the queue or one of its dead letters.
+    [[nodiscard]] bool has(Sequence sequence);
+    // Whether it is in the queue: not done, cancelled, expired or dead.
+    [[nodiscard]] bool is_alive(Sequence sequence) const;
+    // The place of a message that was moved here and had this one in that queue at first. Looks at all that were moved.
+    [[nodiscard]] std::optional<Sequence> find_moved(QueueId queue, Sequence sequence) const;
     Result<void> cancel(Sequence sequence);
     Result<void> reschedule(Sequence sequence, std::int64_t due_ms, TimePoint now);
     void peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, PeekDone done, MessagePredicate filter = {});
+
+    // Dead letters (queue_dead.cc).
+    [[nodiscard]] bool has_dead(Sequence sequence) const { return dead_.contains(sequence); }
+    [[nodiscard]] std::uint64_t dead_count() const { return dead_.size(); }
+    [[nodiscard]] Sequence next_sequence() const { return next_; }
+    // Of what is published now.
+    [[nodiscard]] std::int64_t commit_time_ms(TimePoint now) const {
+        return durable() ? shared_.stage.commit_time_ms(now) : to_unix_ms(now);
+    }
+    // Of those whose death is committed, from first on and before `end`.
+    void read_dead(DeadReadRequest request, DeadDone done);
+    std::uint64_t delete_dead(const std::vector<Sequence>& sequences);  // returns how many there were
+    std::uint64_t purge_dead();
+    // Moves a dead letter to `to`, a new message under its old id. False: `to` takes no more.
+    bool redrive(const DeadLetter& letter, Queue& to, storage::RedrivePlace place, TimePoint now);
 
     // Recovery (queue_recovery.cc), in this order.
     void load_head(Sequence next);
@@ -184,6 +223,8 @@ public:
     // Blocks with started messages that may have keys, to be told by load_keys().
     [[nodiscard]] std::vector<std::pair<storage::LaneId, Sequence>> keyed_in_flight() const;
     void load_keys(storage::LaneId lane, Sequence first, std::vector<std::uint64_t> keys);
+    void load_origin(Sequence sequence, storage::OriginRecord record);
+    void load_dedup(Sequence first, const storage::DedupRecord& record) { dedup_.load(first, record); }
 
 private:
     friend class QueueTestAccess;
@@ -223,6 +264,21 @@ private:
     Gate ready_gate(Block& block, std::uint32_t index, Explanation& out);
     void find_key_started(std::uint64_t key, Explanation& out);
 
+    // Overflow (queue_overflow.cc).
+    struct Victim {
+        Block* block = nullptr;  // null: there is none
+        std::uint32_t index = 0;
+    };
+    [[nodiscard]] bool has_room(std::uint32_t bytes) const;
+    bool make_room(std::uint32_t bytes, storage::LaneId priority);
+    Victim find_victim(storage::LaneId priority);
+    Victim first_of(Lane& lane);
+    Victim earliest_of(Lane& lane);
+    Victim list_earliest(Lane& lane);
+    [[nodiscard]] bool may_go(const Block& block, std::uint32_t index) const;
+    Appended append_by_dropping(const Records& records, TimePoint now);
+    Appended append_what_fits(const Records& records, TimePoint now);
+
     // Blocks (queue.cc).
     void put_index(const Block& block);
     Block* find_block(Sequence sequence);  // null if it is gone, or was never near
@@ -258,6 +314,7 @@ private:
     void mark_damaged(Block& block);
 
     // Dispatch (queue_dispatch.cc).
+    void choose(TimePoint now);
     void dispatch_by_priority(TimePoint now);
     bool dispatch_lane(Lane& lane, TimePoint now);
     Lane* oldest_lane();
@@ -267,6 +324,7 @@ private:
     void watch_expiry(const Block& block);
     bool expire(TimePoint now);
     std::uint32_t expire_block(Block& block, TimePoint now);
+    void send_off(Block& block, const std::vector<std::uint32_t>& indexes);
     void expire_messages(Block& block, const std::vector<std::uint32_t>& indexes);
     void bury_expired(TimePoint now);
     void settle_leaving(Block& block, std::uint32_t index);
@@ -279,6 +337,7 @@ private:
     bool promote(Sequence sequence, TimePoint now);
     Fresh next_fresh(Lane& lane);
     void start(Consumer& consumer, Block& block, std::uint32_t first, std::uint32_t end, Run run, TimePoint now);
+    void hand_over(const Consumer& consumer, const Block& block, std::uint32_t first, const Run& run);
     bool dispatch_ready(Lane& lane, const Position& until, TimePoint now);
     bool dispatch_fresh(Lane& lane, const Fresh& fresh, TimePoint now);
     [[nodiscard]] std::uint32_t fitting(const Consumer& consumer, const Block& block, std::uint32_t first,
@@ -286,7 +345,37 @@ private:
     void bury_dying(TimePoint now);
     void promote_due(TimePoint now);
 
+    // Buffers (queue_buffer.cc).
+    struct Buffered {
+        Consumer* consumer = nullptr;
+        std::uint32_t number = 0;  // of the delivery; has kBufferedBit
+        std::uint32_t bytes = 0;
+    };
+    using Buffer = std::map<Sequence, Buffered>;
+    struct BufferedPlace {  // the least urgent first, of those the one that came last
+        storage::LaneId priority = storage::kDefaultLane;
+        Position position;
+        friend bool operator<(const BufferedPlace& a, const BufferedPlace& b) {
+            return a.priority != b.priority ? a.priority < b.priority : b.position < a.position;
+        }
+    };
+    [[nodiscard]] BufferedPlace buffered_place(const Block& block, std::uint32_t index) const;
+    void buffer(Consumer& consumer, Block& block, std::uint32_t first, std::uint32_t end, Run& run);
+    Buffer::iterator leave_buffer(Block& block, std::uint32_t index, Buffer::iterator it, bool held);
+    Buffer::iterator unbuffer(Buffer::iterator it);
+    void unbuffer_all_of(const Consumer& consumer);
+    bool recall(Block& block, std::uint32_t index);
+    void recall_all();
+    void tell_recall(Sequence sequence, const Buffered& buffered);
+    const Block* next_of(Lane& lane);
+    bool recall_for_urgent();
+    [[nodiscard]] bool is_named(const LeaseRange& range, const Buffer::value_type& one, const Consumer& consumer) const;
+    Run begin_one(Block& block, std::uint32_t index, const Buffered& buffered, TimePoint now);
+    std::uint64_t unbuffer_held(Consumer& consumer, const LeaseRange& range, HeldParts& held);
+
     // Settling (queue_settle.cc).
+    void finish_delivered(Block& block, std::uint32_t first, std::uint32_t end);
+    static SettleReply take_note(Consumer& consumer, Outcome outcome, const std::vector<LeaseRange>& ranges);
     void insert_run(Block& block, Run run);
     void index_lease(Block& block);
     void unhold(Run& run, std::uint32_t count);
@@ -300,23 +389,42 @@ private:
              TimePoint now);
     void give_up(Block& block, std::uint32_t index, storage::ReturnedRecord record, storage::DeathReason reason,
                  TimePoint now);
-    void bury(Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now);
-    void store_dead(const Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now);
     void drop(Block& block, std::uint32_t index);
-    void evict_oldest_dead();
-    void evict_dead();
     void forget_returned(Sequence sequence);
+    [[nodiscard]] static std::uint64_t ran_ms(const Run& run, TimePoint now);
     [[nodiscard]] Millis backoff(std::uint32_t attempts) const;
     template <class Handle>
     std::uint64_t for_held_in(Block& block, const Consumer& consumer, const LeaseRange& range, HeldParts& held,
                               Handle&& handle);
     template <class Handle>
-    SettleReply for_held(Consumer& consumer, const std::vector<LeaseRange>& ranges, Handle&& handle);
+    SettleReply for_held(Consumer& consumer, const std::vector<LeaseRange>& ranges, Handle&& handle,
+                         bool buffered_too = false);
     template <class Handle>
     void for_runs_of(const Consumer& consumer, Handle&& handle);
     void expire_leases(TimePoint now);
 
+    // Dead letters (queue_dead.cc).
+    void bury(Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now);
+    void store_dead(const Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now);
+    bool pass_on(std::string_view message, const storage::OriginRecord& origin, TimePoint now);
+    void remove_dead(Sequence sequence);
+    void evict_oldest_dead();
+    void evict_dead();
+
+    // Messages that were moved here (queue_origin.cc).
+    using Origins = std::map<Sequence, storage::OriginRecord>;
+    // Appends a message that was somewhere else before. False: it is full.
+    bool take_in(std::string_view message, const base::MessageTraits& traits, bool in_place,
+                 storage::OriginRecord origin, TimePoint now);
+    Origins::iterator forget_origin(Origins::iterator origin);
+    void forget_origins(const Block& block, std::uint32_t first, std::uint32_t end);
+    void forget_origins(Sequence first, Sequence end);  // of messages that no near block has
+    // The end of what can be delivered together from `first` on: a message with an origin goes alone.
+    [[nodiscard]] std::uint32_t with_same_origin(const Block& block, std::uint32_t first, std::uint32_t end) const;
+    void name_origin(Delivery& delivery) const;
+
     // Consumers (queue_consumers.cc).
+    void let_go_of_unstarted(Consumer& consumer);
     void offer(Consumer& consumer);
     void withdraw_full(Consumer& consumer);
     Consumer* next_consumer();
@@ -356,15 +464,24 @@ private:
     // Blocks with expired messages whose bodies are still to be moved to the dead letters.
     std::set<std::pair<Sequence, storage::LaneId>> leaving_;
     std::uint64_t leaving_messages_ = 0;
+    TimePoint bury_not_before_;
     TimePoint bury_at_ = TimePoint::max();  // when there is more to move than fits into a turn
 
     // Messages that came back: waiting until due, or ready (Lane::ready).
     std::map<Sequence, storage::ReturnedRecord> returned_;
     std::set<std::pair<TimePoint, Sequence>> waiting_;
     std::set<Sequence> dying_;  // decided; their bodies are being read
+    Buffer buffered_;           // in the hands of consumers that have not begun
+    std::set<BufferedPlace> buffered_places_;
+    std::uint32_t last_buffered_ = 0;
     std::set<Sequence> dead_;
     std::map<Sequence, std::string> memory_dead_;  // dead letters of a memory queue
     std::size_t memory_dead_bytes_ = 0;
+    Origins origins_;  // of messages that were moved here and are not done
+    std::size_t origin_bytes_ = 0;
+    bool warned_not_moved_ = false;  // since its settings were changed
+
+    DedupTable dedup_;
 
     KeyTable keys_;
     std::map<std::uint64_t, storage::PausedKeyRecord> paused_keys_;  // by hash
@@ -379,14 +496,18 @@ private:
     bool reading_ = false;
     std::size_t ahead_bytes_ = 0;
 
-    std::uint64_t choices_ = 0;    // messages started, for oldest_every
-    std::uint64_t allowance_ = 0;  // how many more may be chosen before the rule changes
-    std::uint64_t messages_ = 0;   // all but done and dead
+    storage::LaneId choosing_ = storage::kPriorities;  // the lane that is being delivered from, if one is
+    bool urgent_again_ = false;                        // meanwhile something more urgent has become ready
+    std::uint64_t choices_ = 0;                        // messages started, for oldest_every
+    std::uint64_t allowance_ = 0;                      // how many more may be chosen before the rule changes
+    std::uint64_t messages_ = 0;                       // all but done and dead
     std::uint64_t bytes_ = 0;
     std::uint64_t started_ = 0;
     std::uint64_t damaged_ = 0;
     std::uint64_t accepted_ = 0, delivered_ = 0, acked_ = 0, retried_ = 0, died_ = 0, refused_ = 0, dead_evicted_ = 0;
     std::uint64_t expired_ = 0;
+    std::uint64_t dropped_ = 0;
+    std::uint64_t redriven_ = 0, not_moved_ = 0;
 
     friend class Namespace;
 };

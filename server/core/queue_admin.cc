@@ -7,16 +7,31 @@
 
 namespace rockdove::core {
 
-void Queue::update(const QueueSettings& settings) {
+void Queue::update(const QueueSettings& settings, TimePoint now) {
+    forget_ids(now);  // what has counted no more does not come back
     record_.settings = settings;
+    warned_not_moved_ = false;
     shared_.stage.writes().put(storage::queue_key(shared_.ns, id_), record_.encode());
     evict_dead();
     hold_key(settings.key_on_retry == KeyOnRetry::kHold);
     touch();
 }
 
+// Dedup ids that do not count.
+void Queue::forget_ids(TimePoint now) {
+    if (record_.settings.dedup_mode == DedupMode::kUntilDone) {
+        dedup_.sweep_all([this](Sequence first) { return first >= next_ || is_alive(first); });
+        return;
+    }
+    for (std::size_t before = dedup_.size() + 1; dedup_.size() != before;) {
+        before = dedup_.size();
+        dedup_.forget_until(to_unix_ms(now - record_.settings.dedup_window));
+    }
+}
+
 void Queue::set_paused(bool paused) {
     record_.paused = paused;
+    if (paused) recall_all();
     shared_.stage.writes().put(storage::queue_key(shared_.ns, id_), record_.encode());
     touch();
 }
@@ -64,6 +79,7 @@ std::uint64_t Queue::purge_far(Lane& lane) {
     storage::HeadRecord head;  // the last block may be gone: nothing else tells the next sequence
     head.next = next_;
     writes.put(storage::head_key(shared_.ns, id_), head.encode());
+    forget_origins(dropped.first, dropped.end);
     messages_ -= dropped.messages;
     bytes_ -= dropped.bytes;
     lane.unsorted -= dropped.keyed;
@@ -77,8 +93,9 @@ std::uint64_t Queue::erase_records() {
     }
     dirty_.clear();
     storage::WriteSet& writes = shared_.stage.writes();
-    for (const storage::Tag tag : {storage::Tag::kBlock, storage::Tag::kBlockIndex, storage::Tag::kBlockState,
-                                   storage::Tag::kReturned, storage::Tag::kDead, storage::Tag::kKey}) {
+    for (const storage::Tag tag :
+         {storage::Tag::kBlock, storage::Tag::kBlockIndex, storage::Tag::kBlockState, storage::Tag::kReturned,
+          storage::Tag::kDead, storage::Tag::kKey, storage::Tag::kOrigin, storage::Tag::kDedup}) {
         auto [begin, end] = storage::queue_range(shared_.ns, tag, id_);
         writes.remove_range(std::move(begin), std::move(end));
     }
@@ -95,6 +112,8 @@ std::string_view state_name(PeekState state) {
             return "scheduled";
         case PeekState::kReady:
             return "ready";
+        case PeekState::kBuffered:
+            return "buffered";
         case PeekState::kStarted:
             return "started";
         case PeekState::kWaiting:
@@ -182,6 +201,18 @@ PeekItem Queue::describe(const Block& block, std::uint32_t index) const {
     PeekItem item;
     item.sequence = block.sequence(index);
     item.commit_time_ms = block.commit_time_ms;
+    item.id_queue = id_;
+    item.id_sequence = item.sequence;
+    if (const auto origin = origins_.find(item.sequence); origin != origins_.end()) {
+        item.commit_time_ms = origin->second.commit_time_ms;
+        item.id_queue = origin->second.queue;
+        item.id_sequence = origin->second.sequence;
+    }
+    const auto buffered = buffered_.find(item.sequence);
+    if (buffered != buffered_.end()) {
+        item.state = PeekState::kBuffered;
+        item.consumer = buffered->second.consumer->name;
+    }
     if (const auto it = returned_.find(item.sequence); it != returned_.end()) {
         item.attempts = it->second.attempts;
         item.last_error = it->second.last_error;
@@ -189,7 +220,7 @@ PeekItem Queue::describe(const Block& block, std::uint32_t index) const {
             item.state = PeekState::kWaiting;
             item.visible_at_ms = it->second.visible_at_ms;
         }
-    } else if (block.state && block.state->held.test(index)) {
+    } else if (buffered == buffered_.end() && block.state && block.state->held.test(index)) {
         for (const Run& run : block.state->runs) {
             if (index < run.first || index >= run.end()) continue;
             item.state = PeekState::kStarted;
@@ -197,7 +228,7 @@ PeekItem Queue::describe(const Block& block, std::uint32_t index) const {
             item.consumer = run.consumer->name;
             item.visible_at_ms = to_unix_ms(run.lease_end);
         }
-    } else if (block.due_ms) {
+    } else if (buffered == buffered_.end() && block.due_ms) {
         item.state = PeekState::kScheduled;
         item.visible_at_ms = (*block.due_ms)[index];
     }

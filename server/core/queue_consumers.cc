@@ -23,6 +23,7 @@ Consumer& Queue::attach(std::string_view name, SessionId session, std::uint64_t 
     }
     Consumer& consumer = *known;
     if (!consumer.attached()) ++attached_;
+    let_go_of_unstarted(consumer);
     consumer.session = session;
     consumer.number = number;
     graces_.erase({consumer.grace_end, &consumer});
@@ -57,6 +58,7 @@ void Queue::detach(Consumer& consumer, bool clean, TimePoint now) {
     --attached_;
     consumer.session = SessionId(0);
     consumer.credit_messages = 0;
+    let_go_of_unstarted(consumer);
     if (std::exchange(consumer.listed, false)) std::erase(able_, &consumer);
     if (clean) {
         for_runs_of(consumer, [&](Block& block, const Run& part) { give_back(block, part, now); });
@@ -66,6 +68,12 @@ void Queue::detach(Consumer& consumer, bool clean, TimePoint now) {
     }
     touch();
     remove_unused_consumers();
+}
+
+// What it has not begun is ready again, and what was done when it got it is no concern of its credit any more.
+void Queue::let_go_of_unstarted(Consumer& consumer) {
+    unbuffer_all_of(consumer);
+    if (consumer.ack_on_delivery) consumer.held_messages = consumer.held_bytes = 0;
 }
 
 // Detached ones that hold nothing have nothing to come back to.

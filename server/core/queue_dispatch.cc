@@ -203,6 +203,7 @@ Queue::Fresh Queue::next_fresh(Lane& lane) {
         fresh.block = &block;
         fresh.first = first;
         fresh.end = block.stretch(first, end);
+        if (!origins_.empty()) fresh.end = with_same_origin(block, first, fresh.end);
         fresh.until = position(block, first);
         break;
     }
@@ -216,6 +217,15 @@ void Queue::dispatch(TimePoint now) {
     const bool all_expired = expire(now);
     bury_expired(now);
     if (record_.paused || !all_expired) return;
+    choose(now);
+    while (recall_for_urgent()) {
+        const std::uint64_t before = choices_;
+        choose(now);
+        if (choices_ == before && !able_.empty()) break;  // else its consumer holds more than its credit still
+    }
+}
+
+void Queue::choose(TimePoint now) {
     allowance_ = UINT64_MAX;
     const std::uint64_t every = record_.settings.oldest_every;
     if (every == 0) return dispatch_by_priority(now);
@@ -227,6 +237,7 @@ void Queue::dispatch(TimePoint now) {
             dispatch_by_priority(now);
         } else if (Lane* oldest = oldest_lane()) {
             allowance_ = 1;
+            urgent_again_ = false;
             dispatch_lane(*oldest, now);
         }
     }
@@ -234,8 +245,13 @@ void Queue::dispatch(TimePoint now) {
 
 void Queue::dispatch_by_priority(TimePoint now) {
     for (std::size_t priority = storage::kPriorities; priority-- > 0 && allowance_ != 0;) {
-        if (lanes_[priority] && !dispatch_lane(*lanes_[priority], now)) break;
+        if (!lanes_[priority]) continue;
+        choosing_ = static_cast<storage::LaneId>(priority);
+        urgent_again_ = false;
+        if (!dispatch_lane(*lanes_[priority], now)) break;
+        if (urgent_again_) priority = storage::kPriorities;
     }
+    choosing_ = storage::kPriorities;
 }
 
 // Where the message with the earliest position is; null if there is none to be delivered.
@@ -257,7 +273,7 @@ Lane* Queue::oldest_lane() {
 
 // False if what is less urgent has to wait as well (E-3): nobody takes more now, or what is next is still to be read.
 bool Queue::dispatch_lane(Lane& lane, TimePoint now) {
-    while (allowance_ != 0 &&
+    while (allowance_ != 0 && !urgent_again_ &&
            (!lane.ready.empty() || (!lane.blocks.empty() && lane.cursor.value < lane.blocks.back().end()))) {
         const Fresh fresh = next_fresh(lane);
         const bool ready_first = !lane.ready.empty() &&
@@ -310,9 +326,10 @@ bool Queue::dispatch_ready(Lane& lane, const Position& until, TimePoint now) {
         if (--able == 0 || (consumer = next_consumer()) == nullptr) return false;
     }
     std::uint32_t end = index + 1;
-    if (!alone && !others) {
+    const bool frees_key = consumer->ack_on_delivery && block->keyed;  // the next of the key may come before the others
+    if (!alone && !others && !frees_key) {
         const std::uint64_t most = std::min<std::uint64_t>({consumer->room(), share, allowance_});
-        const std::uint32_t stop = block->stretch(index, block->count);
+        const std::uint32_t stop = with_same_origin(*block, index, block->stretch(index, block->count));
         for (auto next = std::next(lane.ready.begin());
              end < stop && end - index < most && next != lane.ready.end() && *next == position(*block, end) &&
              *next < until && !returned_.contains(next->sequence);
@@ -332,7 +349,7 @@ bool Queue::dispatch_ready(Lane& lane, const Position& until, TimePoint now) {
         run.releases = record.releases;
         run.losses = record.losses;
         key = record.key;
-        forget_returned(at.sequence);
+        if (!consumer->explicit_start) forget_returned(at.sequence);  // else when it begins
     }
     if (key != 0) remember_keys(*block);  // it came back before a restart
     auto started = lane.ready.begin();
@@ -370,8 +387,8 @@ bool Queue::dispatch_fresh(Lane& lane, const Fresh& fresh, TimePoint now) {
         return false;
     }
     // Several consumers share what is there, so that none sits on everything while others wait.
-    const std::uint64_t there =
-        std::max<std::uint64_t>(messages_ - started_ - scheduled_ - waiting_.size() - dying_.size() - damaged_, 1);
+    const std::uint64_t there = std::max<std::uint64_t>(
+        messages_ - started_ - buffered_.size() - scheduled_ - waiting_.size() - dying_.size() - damaged_, 1);
     const std::size_t able = able_.size();
     const std::uint64_t share = (there + able - 1) / able;
     std::uint32_t count = 0;
@@ -395,26 +412,35 @@ bool Queue::dispatch_fresh(Lane& lane, const Fresh& fresh, TimePoint now) {
 }
 
 void Queue::start(Consumer& consumer, Block& block, std::uint32_t first, std::uint32_t end, Run run, TimePoint now) {
-    const std::string_view bytes = message_records(*block.payload, first, end);
     run.first = first;
     run.count = run.left = end - first;
     run.epoch = shared_.stage.epoch();
     run.bytes_left = message_bytes(*block.payload, first, end);
-    run.lease_end = now + consumer.lease;
-    run.lsn = durable() ? shared_.stage.lsn() : Lsn(0);
-    run.consumer = &consumer;
-    block.touch().held.set(first, end);
-    insert_run(block, run);
+    choices_ += run.count;
+    allowance_ -= run.count;
+    delivered_ += run.count;
+    shared_.counters.delivered += run.count;
     consumer.held_messages += run.count;
     consumer.held_bytes += run.bytes_left;
     withdraw_full(consumer);
-    choices_ += run.count;
-    allowance_ -= run.count;
-    started_ += run.count;
-    delivered_ += run.count;
-    shared_.counters.delivered += run.count;
-    mark_dirty(block);
+    if (consumer.explicit_start) {
+        buffer(consumer, block, first, end, run);
+    } else if (!consumer.ack_on_delivery) {
+        block.touch().held.set(first, end);
+        run.lease_end = now + consumer.lease;
+        run.started = now;
+        run.lsn = durable() ? shared_.stage.lsn() : Lsn(0);
+        run.consumer = &consumer;
+        insert_run(block, run);
+        started_ += run.count;
+        mark_dirty(block);
+    }
+    hand_over(consumer, block, first, run);
+    if (consumer.ack_on_delivery) finish_delivered(block, first, end);
+}
 
+// Stages what the consumer is to get.
+void Queue::hand_over(const Consumer& consumer, const Block& block, std::uint32_t first, const Run& run) {
     Delivery delivery;
     delivery.session = consumer.session;
     delivery.consumer = consumer.number;
@@ -427,8 +453,9 @@ void Queue::start(Consumer& consumer, Block& block, std::uint32_t first, std::ui
     delivery.lease_time = consumer.lease;
     delivery.commit_time_ms = block.commit_time_ms;
     delivery.payload = block.payload;
-    delivery.bytes = bytes;
-    shared_.outlet.reserve(consumer.session, bytes.size());
+    delivery.bytes = message_records(*block.payload, first, first + run.count);
+    if (!origins_.empty()) name_origin(delivery);
+    shared_.outlet.reserve(consumer.session, delivery.bytes.size());
     after_commit(std::move(delivery));
 }
 
@@ -440,6 +467,11 @@ TimePoint Queue::next_time() const {
     if (!waiting_.empty()) next = std::min(next, waiting_.begin()->first);
     if (!schedule_.empty()) next = std::min(next, from_unix_ms(schedule_.front().due_ms));
     if (!expiring_.empty()) next = std::min(next, from_unix_ms(expiring_.front().expires_ms));
+    if (record_.settings.dedup_mode == DedupMode::kWindow) {
+        if (const auto oldest = dedup_.oldest_ms()) {
+            next = std::min(next, from_unix_ms(*oldest) + record_.settings.dedup_window);
+        }
+    }
     if (!graces_.empty()) next = std::min(next, graces_.begin()->first);
     return std::min(next, bury_at_);
 }
@@ -449,6 +481,9 @@ void Queue::on_time(TimePoint now) {
     expire_leases(now);
     remove_unused_consumers();
     promote_due(now);
+    if (record_.settings.dedup_mode == DedupMode::kWindow) {
+        dedup_.forget_until(to_unix_ms(now - record_.settings.dedup_window));
+    }
     expire(now);
     bury_at_ = TimePoint::max();  // dispatch goes on with it
     touch();
@@ -472,6 +507,7 @@ void Queue::schedule(const Block& block, std::uint32_t first) {
     for (std::uint32_t i = first; i < block.count; ++i) {
         schedule_.push_back({(*block.due_ms)[i], block.sequence(i)});
         std::push_heap(schedule_.begin(), schedule_.end(), std::greater<>());
+        lane_of(block).note_scheduled(position(block, i));
         ++scheduled_;
     }
 }

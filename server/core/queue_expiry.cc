@@ -12,6 +12,11 @@ namespace {
 constexpr std::uint32_t kExpiredPerTurn = 100'000;
 constexpr std::uint32_t kExpiringBlocksPerTurn = 10'000;
 constexpr std::size_t kBuriedBytesPerTurn = 4 << 20;
+// While so many expire in one turn, burying waits for the end of that: those behind them may push them out of the dead
+// letters, and then they need not be read and written. Unless too many wait already.
+constexpr std::uint32_t kManyExpired = 1'000;
+constexpr Millis kBuryPause{200};
+constexpr std::uint64_t kMostLeaving = 1'000'000;
 
 }  // namespace
 
@@ -60,12 +65,16 @@ bool Queue::expire(TimePoint now) {
     };
     std::erase_if(unborn_expiring_, expire_one);
     while (!expiring_.empty() && expiring_.front().expires_ms <= now_ms) {
-        if (expired >= kExpiredPerTurn || blocks++ == kExpiringBlocksPerTurn) return false;
+        if (expired >= kExpiredPerTurn || blocks++ == kExpiringBlocksPerTurn) {
+            bury_not_before_ = now + kBuryPause;
+            return false;
+        }
         const Expiring next = expiring_.front();
         std::pop_heap(expiring_.begin(), expiring_.end(), std::greater<>());
         expiring_.pop_back();
         if (!expire_one(next)) unborn_expiring_.push_back(next);
     }
+    if (expired >= kManyExpired) bury_not_before_ = now + kBuryPause;
     if (expiring_.empty() && expiring_.capacity() > kKeptSchedule) std::vector<Expiring>().swap(expiring_);
     return true;
 }
@@ -113,12 +122,20 @@ void Queue::expire_messages(Block& block, const std::vector<std::uint32_t>& inde
     shared_.counters.expired += count;
     if (record_.settings.on_expire == OnExpire::kDrop) {
         for (const std::uint32_t i : indexes) {
+            forget_origins(block, i, i + 1);
             state.done.set(i);
             state.held.reset(i);
         }
         account_done(block, count);
         return;
     }
+    send_off(block, indexes);
+}
+
+// They are as good as dead: out of the depth at once; their bodies follow (bury_expired).
+void Queue::send_off(Block& block, const std::vector<std::uint32_t>& indexes) {
+    BlockState& state = block.touch();
+    const auto count = static_cast<std::uint32_t>(indexes.size());
     died_ += count;
     shared_.counters.died += count;
     if (!state.leaving) state.leaving = std::make_unique<Bits>(block.count);
@@ -137,7 +154,9 @@ void Queue::expire_messages(Block& block, const std::vector<std::uint32_t>& inde
 
 // Its body has been moved, or is not wanted.
 void Queue::settle_leaving(Block& block, std::uint32_t index) {
+    forget_origins(block, index, index + 1);
     block.state->leaving->reset(index);
+    if (block.state->pushed_out) block.state->pushed_out->reset(index);
     block.state->held.reset(index);
     block.state->done.set(index);
     --block.leaving;
@@ -145,11 +164,12 @@ void Queue::settle_leaving(Block& block, std::uint32_t index) {
     --leaving_messages_;
 }
 
-// Moves the bodies of expired messages to the dead letters, the oldest first. Those that would be evicted at once are
+// Moves the bodies of expired messages, and of those pushed out, to the dead letters, the oldest first. Those that would be evicted at once are
 // not read.
 void Queue::bury_expired(TimePoint now) {
     std::size_t bytes = 0;
     bury_at_ = TimePoint::max();
+    const bool pause = now < bury_not_before_ && leaving_messages_ < kMostLeaving;
     while (!leaving_.empty()) {
         if (bytes > kBuriedBytesPerTurn) {
             bury_at_ = now;
@@ -158,19 +178,31 @@ void Queue::bury_expired(TimePoint now) {
         const auto [first, lane_id] = *leaving_.begin();
         BlockList& blocks = lane(lane_id).blocks;
         Block& block = blocks[blocks.index_of(first)];
+        // What goes on to another queue leaves nothing here.
+        const bool goes_on = !record_.settings.dead_letter_to.empty();
         const std::uint64_t most = record_.settings.dead_max;
-        while (!dead_.empty() && *dead_.begin() < first && dead_.size() + leaving_messages_ > most) evict_oldest_dead();
+        while (!goes_on && !dead_.empty() && *dead_.begin() < first && dead_.size() + leaving_messages_ > most)
+            evict_oldest_dead();
         const std::uint64_t all = dead_.size() + leaving_messages_;
-        const bool wanted = all < most + block.leaving;
+        const bool wanted = goes_on || all < most + block.leaving;
+        if (wanted && pause) {
+            bury_at_ = bury_not_before_;
+            return;
+        }
         if (wanted && !block.payload) {
-            read_block(block);
+            if (visible(block))
+                read_block(block);  // else it is not on disk yet: pushed out in the commit that brings it
             return;
         }
         storage::ReturnedRecord record;
-        record.dying = storage::DeathReason::kExpired;
+        record.visible_at_ms = to_unix_ms(now);
+        const SharedPayload payload = block.payload;
         for (std::uint32_t i = block.state->leaving->find(0, true); i < block.count;
              i = block.state->leaving->find(i, true)) {
             if (wanted) {
+                const bool pushed_out = block.state->pushed_out && block.state->pushed_out->test(i);
+                record.dying = pushed_out ? storage::DeathReason::kOverflow : storage::DeathReason::kExpired;
+                block.payload = payload;  // what was appended elsewhere may have dropped it
                 store_dead(block, i, record, now);
                 bytes += block.bytes / block.count;
             } else {

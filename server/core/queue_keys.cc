@@ -22,6 +22,7 @@ void Queue::apply(const KeyTable::Change& change) {
     if (change.no_longer_ready) lane(change.no_longer_ready->priority).ready.erase(change.no_longer_ready->position);
     if (!change.ready) return;
     lane(change.ready->priority).ready.insert(change.ready->position);
+    if (change.ready->priority > choosing_) urgent_again_ = true;
     touch();
 }
 
@@ -41,11 +42,13 @@ void Queue::join(Block& block, std::uint32_t index, std::uint64_t key) {
     }
 }
 
-// Takes a message that is not done out of where it waits: scheduled, ready, behind its key, or for its next try. What is
+// Takes a message that is not done out of where it waits: scheduled, ready, in a consumer's buffer, behind its key, or for
+// its next try. What is
 // known of its earlier tries stays in returned_. False, and nothing happens, if it is started or as good as dead.
 bool Queue::take_out(Block& block, std::uint32_t index) {
     const Sequence sequence = block.sequence(index);
     if (block.is_leaving(index) || dying_.contains(sequence)) return false;
+    if (recall(block, index)) return true;
     if (!block.state || !block.state->held.test(index)) {
         if (lane_of(block).scheduled()) --scheduled_;
         return true;

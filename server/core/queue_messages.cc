@@ -24,6 +24,26 @@ Block* Queue::reach_block(Sequence sequence) {
     return block->state && block->state->done.test(index) ? nullptr : block;
 }
 
+bool Queue::has(Sequence sequence) {
+    return dead_.contains(sequence) || dying_.contains(sequence) || reach_block(sequence) != nullptr;
+}
+
+bool Queue::is_alive(Sequence sequence) const {
+    if (dead_.contains(sequence) || dying_.contains(sequence)) return false;
+    bool alive = false;
+    for (const auto& lane : lanes_) {
+        if (!lane || lane->blocks.empty() || lane->blocks.back().end() <= sequence.value) continue;
+        lane->blocks.each_from(sequence, [&](const Block& block) {
+            if (block.gone() || !block.contains(sequence)) return false;
+            const std::uint32_t index = block.index_from(sequence);
+            alive = !block.is_leaving(index) && !(block.state && block.state->done.test(index));
+            return false;
+        });
+        if (alive) return true;
+    }
+    return false;
+}
+
 // --- explaining -------------------------------------------------------------------------------------------------
 
 Explanation Queue::explain(Sequence sequence) {
@@ -42,6 +62,9 @@ Explanation Queue::explain(Sequence sequence) {
     out.until_ms = item.visible_at_ms;
     if (item.state == PeekState::kStarted) {
         out.gate = Gate::kStarted;
+        out.consumer = item.consumer;
+    } else if (item.state == PeekState::kBuffered) {
+        out.gate = Gate::kBuffered;
         out.consumer = item.consumer;
     } else if (item.state == PeekState::kScheduled) {
         out.gate = Gate::kNotDue;
@@ -79,6 +102,13 @@ Gate Queue::ready_gate(Block& block, std::uint32_t index, Explanation& out) {
 
 // Which message has the key, and until when.
 void Queue::find_key_started(std::uint64_t key, Explanation& out) {
+    for (const auto& [sequence, buffered] : buffered_) {
+        const Block* block = find_block(sequence);
+        if (block == nullptr || block->key(block->index_from(sequence)) != key) continue;
+        out.behind = sequence;
+        out.consumer = buffered.consumer->name;
+        return;
+    }
     for (const auto& [end, first] : leases_) {
         const Block* block = find_block(first);
         if (block == nullptr || !block->keys) continue;
@@ -109,6 +139,7 @@ Explanation Queue::explain_next() {
     }
     if (next.value == 0 && !waiting_.empty()) next = waiting_.begin()->second;
     if (next.value == 0 && !schedule_.empty()) next = schedule_.front().sequence;
+    if (next.value == 0 && !buffered_.empty()) next = buffered_.begin()->first;
     if (next.value == 0 && !leases_.empty()) {
         const Block* block = find_block(leases_.begin()->second);
         if (block != nullptr && block->state && !block->state->runs.empty()) {
@@ -189,6 +220,7 @@ Result<void> Queue::reschedule(Sequence sequence, std::int64_t due_ms, TimePoint
     }
     close_open_blocks();
     (*block->due_ms)[index] = std::max(due_ms, to_unix_ms(now));
+    lane_of(*block).earliest.clear();
     schedule_.push_back({(*block->due_ms)[index], sequence});  // the entry before it finds that it is not due
     std::push_heap(schedule_.begin(), schedule_.end(), std::greater<>());
     if (durable()) put_index(*block);

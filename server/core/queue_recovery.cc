@@ -55,12 +55,19 @@ Result<void> Queue::load_state(storage::LaneId id, Sequence first, const storage
     }
     if (done >= block->count) return bad("has nothing left");
     std::uint32_t leaving = 0;
-    if (!record.expired.empty()) state.leaving = std::make_unique<Bits>(block->count);
-    for (const auto& [from, end] : record.expired) {
+    if (!record.leaving.empty()) state.leaving = std::make_unique<Bits>(block->count);
+    for (const auto& [from, end] : record.leaving) {
         if (from >= end || end > block->count || state.done.count(from, end) != 0) return bad("is out of range");
         state.leaving->set(from, end);
         state.held.set(from, end);
         leaving += end - from;
+    }
+    if (!record.pushed_out.empty()) state.pushed_out = std::make_unique<Bits>(block->count);
+    for (const auto& [from, end] : record.pushed_out) {
+        if (from >= end || end > block->count || !state.leaving || state.leaving->count(from, end) != end - from) {
+            return bad("is out of range");
+        }
+        state.pushed_out->set(from, end);
     }
     const std::uint64_t before = block->bytes_left();
     block->done = done;
@@ -88,6 +95,7 @@ Result<void> Queue::load_state(storage::LaneId id, Sequence first, const storage
         run.losses = stored.losses;
         run.epoch = stored.epoch;
         run.lease_end = from_unix_ms(stored.lease_end_ms);
+        run.started = from_unix_ms(stored.started_ms);
         run.bytes_left = std::uint64_t{block->bytes} * run.left / block->count;
         run.consumer = find_consumer(stored.consumer);
         if (run.consumer == nullptr) {
@@ -137,7 +145,5 @@ Result<void> Queue::load_returned(Sequence sequence, storage::ReturnedRecord rec
     returned_.insert_or_assign(sequence, std::move(record));
     return {};
 }
-
-void Queue::load_dead(Sequence sequence) { dead_.insert(sequence); }
 
 }  // namespace rockdove::core

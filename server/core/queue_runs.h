@@ -46,13 +46,15 @@ private:
 };
 
 // Calls handle(block, run index, first, end) for each stretch that the consumer holds under the range's lease; handle
-// may change the runs of that block within [first, end).
+// may change the runs of that block within [first, end). What it has in its buffer goes back, if `buffered_too`.
 template <class Handle>
-SettleReply Queue::for_held(Consumer& consumer, const std::vector<LeaseRange>& ranges, Handle&& handle) {
+SettleReply Queue::for_held(Consumer& consumer, const std::vector<LeaseRange>& ranges, Handle&& handle,
+                            bool buffered_too) {
     SettleReply reply;
     reply.session = consumer.session;
     for (const LeaseRange& range : ranges) {
         HeldParts held(range);
+        if (buffered_too) reply.count += unbuffer_held(consumer, range, held);
         for (const auto& lane : lanes_) {
             if (!lane) continue;
             BlockList& blocks = lane->blocks;

@@ -43,8 +43,11 @@ void Queue::unhold(Run& run, std::uint32_t count) {
 
 SettleReply Queue::settle(Consumer& consumer, Outcome outcome, const std::vector<LeaseRange>& ranges,
                           std::string_view reason, std::optional<Millis> after, TimePoint now) {
-    SettleReply reply =
-        for_held(consumer, ranges, [&](Block& block, std::size_t run_index, std::uint32_t first, std::uint32_t end) {
+    if (consumer.ack_on_delivery) return take_note(consumer, outcome, ranges);
+    const bool buffered_too = consumer.explicit_start && outcome == Outcome::kRelease;
+    SettleReply reply = for_held(
+        consumer, ranges,
+        [&](Block& block, std::size_t run_index, std::uint32_t first, std::uint32_t end) {
             if (outcome == Outcome::kAck) {
                 ack(block, run_index, first, end);
                 return;
@@ -63,12 +66,47 @@ SettleReply Queue::settle(Consumer& consumer, Outcome outcome, const std::vector
                     record.lease = part.lease;
                     record.last_error = reason;
                     record.last_consumer = consumer.name;
+                    record.duration_ms = ran_ms(part, now);
                     give_up(block, i, std::move(record), storage::DeathReason::kRejected, now);
                 }
             }
-        });
+        },
+        buffered_too);
     touch();  // its credit is free again
     return reply;
+}
+
+// Of a consumer whose deliveries are done already (S-6): an ack only makes room for more.
+SettleReply Queue::take_note(Consumer& consumer, Outcome outcome, const std::vector<LeaseRange>& ranges) {
+    SettleReply reply;
+    reply.session = consumer.session;
+    for (const LeaseRange& range : ranges) {
+        const std::uint64_t count = std::min(range.last.value - range.first.value + 1, consumer.held_messages);
+        if (outcome != Outcome::kAck || count == 0) {
+            reply.stale.push_back(range);
+            continue;
+        }
+        const std::uint64_t bytes = consumer.held_bytes * count / consumer.held_messages;
+        consumer.held_messages -= count;
+        consumer.held_bytes -= bytes;
+        reply.count += count;
+    }
+    if (reply.count != 0) consumer.queue->on_room(consumer);
+    return reply;
+}
+
+// Its consumer gets it, and that is all there is to it (S-6).
+void Queue::finish_delivered(Block& block, std::uint32_t first, std::uint32_t end) {
+    BlockState& state = block.touch();
+    state.done.set(first, end);
+    state.held.reset(first, end);
+    if (block.keys) {
+        for (std::uint32_t i = first; i < end; ++i) stop_key(block, i);
+    }
+    if (!origins_.empty()) forget_origins(block, first, end);
+    account_done(block, end - first);
+    acked_ += end - first;
+    shared_.counters.acked += end - first;
 }
 
 SettleReply Queue::extend(Consumer& consumer, const std::vector<LeaseRange>& ranges, Millis lease, TimePoint now) {
@@ -93,6 +131,7 @@ void Queue::ack(Block& block, std::size_t run_index, std::uint32_t first, std::u
     if (block.keys) {
         for (std::uint32_t i = first; i < end; ++i) stop_key(block, i);
     }
+    if (!origins_.empty()) forget_origins(block, first, end);
     account_done(block, count);
     acked_ += count;
     shared_.counters.acked += count;
@@ -117,6 +156,7 @@ void Queue::retry(Block& block, const Run& part, std::string_view reason, std::o
             death = storage::DeathReason::kMaxAttempts;
         }
         if (death) {
+            record.duration_ms = ran_ms(run, now);
             give_up(block, i, std::move(record), *death, now);
         } else {
             record.visible_at_ms = to_unix_ms(now + wait);
@@ -149,8 +189,10 @@ void Queue::release(Block& block, const Run& part, std::optional<Millis> after, 
         record.last_consumer = consumer;
         if (record.releases > record_.settings.max_releases) {
             record.last_error = "released " + std::to_string(record.releases) + " times";
+            record.duration_ms = ran_ms(run, now);
             give_up(block, i, std::move(record), storage::DeathReason::kMaxReleases, now);
         } else if (const auto death = hopeless(block, i, now + wait, now)) {
+            record.duration_ms = ran_ms(run, now);
             give_up(block, i, std::move(record), *death, now);
         } else {
             record.visible_at_ms = to_unix_ms(now + wait);
@@ -217,6 +259,12 @@ Millis Queue::backoff(std::uint32_t attempts) const {
     return Millis(static_cast<std::int64_t>(capped * jitter));
 }
 
+// How long its consumer has had it.
+std::uint64_t Queue::ran_ms(const Run& run, TimePoint now) {
+    if (run.started == TimePoint() || run.started > now) return 0;
+    return static_cast<std::uint64_t>((now - run.started).count());
+}
+
 // --- death ------------------------------------------------------------------------------------------------------
 
 // A started message, whose key goes on, or stops here (L-3). T-4: expiry never stops it.
@@ -241,13 +289,13 @@ void Queue::die(Block& block, std::uint32_t index, storage::ReturnedRecord recor
     ++died_;
     ++shared_.counters.died;
     record.dying = reason;
+    record.visible_at_ms = to_unix_ms(now);  // when it died
     record.last_error.resize(std::min(record.last_error.size(), kMaxErrorText));
     if (block.payload) {
         bury(block, index, record, now);
         return;
     }
     const Sequence sequence = block.sequence(index);
-    record.visible_at_ms = to_unix_ms(now);
     record.lane = block.lane;
     shared_.stage.writes().put(storage::returned_key(shared_.ns, id_, sequence), record.encode());
     returned_.insert_or_assign(sequence, std::move(record));
@@ -257,56 +305,10 @@ void Queue::die(Block& block, std::uint32_t index, storage::ReturnedRecord recor
 
 // Gone without a trace.
 void Queue::drop(Block& block, std::uint32_t index) {
+    forget_origins(block, index, index + 1);
     block.state->done.set(index);
     block.state->held.reset(index);
     account_done(block, 1);
-}
-
-void Queue::bury(Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now) {
-    store_dead(block, index, record, now);
-    drop(block, index);
-    evict_dead();
-}
-
-void Queue::store_dead(const Block& block, std::uint32_t index, const storage::ReturnedRecord& record, TimePoint now) {
-    const Sequence sequence = block.sequence(index);
-    storage::DeadRecord dead;
-    dead.commit_time_ms = block.commit_time_ms;
-    dead.attempts = record.attempts;
-    dead.lease = record.lease;
-    storage::Death death;
-    death.time_ms = to_unix_ms(now);
-    death.reason = record.dying;
-    death.attempt = record.attempts;
-    death.consumer = record.last_consumer;
-    death.error = record.last_error;
-    dead.deaths.push_back(std::move(death));
-    dead.message = message_body(*block.payload, index);
-    name_paused_key(dead.message);
-    dead_.insert(sequence);
-    if (durable()) {
-        shared_.stage.writes().put(storage::dead_key(shared_.ns, id_, sequence), dead.encode());
-    } else {
-        std::string bytes = dead.encode();
-        memory_dead_bytes_ += bytes.size();
-        memory_dead_.emplace(sequence, std::move(bytes));
-    }
-}
-
-void Queue::evict_dead() {
-    while (dead_.size() > record_.settings.dead_max || memory_dead_bytes_ > kMemoryDeadBytes) evict_oldest_dead();
-}
-
-void Queue::evict_oldest_dead() {
-    const Sequence oldest = *dead_.begin();
-    dead_.erase(dead_.begin());
-    ++dead_evicted_;
-    if (durable()) {
-        shared_.stage.writes().remove(storage::dead_key(shared_.ns, id_, oldest));
-    } else if (const auto it = memory_dead_.find(oldest); it != memory_dead_.end()) {
-        memory_dead_bytes_ -= it->second.size();
-        memory_dead_.erase(it);
-    }
 }
 
 }  // namespace rockdove::core

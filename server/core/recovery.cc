@@ -107,6 +107,22 @@ Result<void> Namespace::recover(storage::MessageStore& store, const storage::Nam
     });
     if (!ok) return ok;
 
+    ok = each_of_queue(Tag::kOrigin, [](Queue& queue, const KeyView& key, std::string_view bytes) -> Result<void> {
+        Result<storage::OriginRecord> origin = storage::OriginRecord::decode(bytes);
+        if (!origin) return origin.error();
+        queue.load_origin(key.sequence, *std::move(origin));
+        return {};
+    });
+    if (!ok) return ok;
+
+    ok = each_of_queue(Tag::kDedup, [](Queue& queue, const KeyView& key, std::string_view bytes) -> Result<void> {
+        Result<storage::DedupRecord> ids = storage::DedupRecord::decode(bytes);
+        if (!ids) return ids.error();
+        queue.load_dedup(key.sequence, *ids);
+        return {};
+    });
+    if (!ok) return ok;
+
     // Started messages hold their keys; which those are only the messages tell. A block that cannot be read is noticed
     // when it is wanted.
     for (const auto& [id, queue] : queues_) {
@@ -122,6 +138,13 @@ Result<void> Namespace::recover(storage::MessageStore& store, const storage::Nam
             queue->load_keys(lane, first, std::move(keys));
         }
     }
+    ok = each(store, shared_.ns, Tag::kTask, [&](const KeyView& key, std::string_view bytes) -> Result<void> {
+        Result<storage::TaskRecord> task = storage::TaskRecord::decode(bytes);
+        if (!task) return task.error();
+        tasks_.load(key.task, *std::move(task));
+        return {};
+    });
+    if (!ok) return ok;
 
     ok = each(store, shared_.ns, Tag::kProducer, [&](const KeyView& key, std::string_view bytes) -> Result<void> {
         Result<storage::ProducerRecord> producer = storage::ProducerRecord::decode(bytes);

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/core/limits.h"
@@ -26,6 +27,7 @@ struct Counters {
     std::uint64_t released = 0;
     std::uint64_t died = 0;
     std::uint64_t expired = 0;
+    std::uint64_t redriven = 0;
     std::uint64_t expired_leases = 0;
     std::uint64_t damaged = 0;
 };
@@ -50,10 +52,12 @@ struct Shared {
     Stage& stage;
     Outlet& outlet;
     BlockReader& reader;
+    const MessageFormat& format;
     WindowBudget& window;
     std::function<double()> random;                     // [0, 1)
     std::function<void(const std::string& text)> warn;  // something an operator should read
     std::function<Queue*(QueueId)> find;                // null once deleted
+    std::function<Queue*(std::string_view)> find_name;  // null if there is none
     Counters counters;
     std::vector<Queue*> touched;  // to be dispatched and sealed
 };

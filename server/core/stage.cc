@@ -28,6 +28,16 @@ struct Execute {
         }
     }
     void operator()(const Reply& reply) const { reply(failure); }
+    void operator()(const StartReply& reply) const {
+        if (failure == nullptr) {
+            outlet.started(reply);
+        } else if (reply.request_id != 0) {
+            outlet.fail(reply.session, reply.request_id, *failure);
+        }
+    }
+    void operator()(const Recall& recall) const {
+        if (failure == nullptr) outlet.recall(recall);
+    }
 };
 
 }  // namespace

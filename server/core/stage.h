@@ -17,7 +17,7 @@ namespace rockdove::core {
 
 // Called when the commit is done: null, or why it did not hold.
 using Reply = std::function<void(const Error* failure)>;
-using Effect = std::variant<Confirmation, Delivery, SettleReply, Reply>;
+using Effect = std::variant<Confirmation, Delivery, SettleReply, Reply, StartReply, Recall>;
 
 class Stage {
 public:

@@ -72,6 +72,7 @@ void append_delivery(std::string& out, const core::Delivery& d) {
     fields.varint(6, static_cast<std::uint64_t>(d.lease_time.count()));
     fields.varint(7, static_cast<std::uint64_t>(d.commit_time_ms));
     fields.bytes(8, base::id_prefix(d.commit_time_ms, d.queue));
+    fields.varint(9, d.original_seq.value);
     // The messages follow as they were published and stored: field 15, tags and lengths included.
     protocol::begin_frame(out, 0, FrameKind::kDeliver, head.size() + d.bytes.size());
     out += head;
@@ -84,6 +85,33 @@ void append_settled(std::string& out, const core::SettleReply& reply) {
     fields.varint(1, reply.count);
     write_ranges(fields, 2, reply.stale);
     append_body(out, reply.request_id, reply.extended ? FrameKind::kExtended : FrameKind::kSettled, body);
+}
+
+void append_started(std::string& out, const core::StartReply& reply) {
+    std::string body;
+    FieldWriter fields(body);
+    std::string encoded;
+    for (const core::StartReply::Started& started : reply.started) {
+        encoded.clear();
+        FieldWriter inner(encoded);
+        inner.varint(1, started.range.first.value);
+        inner.varint(2, started.range.last.value);
+        inner.varint(3, started.range.epoch);
+        inner.varint(4, started.range.lease);
+        inner.varint(5, started.attempt);
+        fields.bytes(1, encoded);
+    }
+    write_ranges(fields, 2, reply.stale);
+    fields.varint(3, static_cast<std::uint64_t>(reply.lease.count()));
+    append_body(out, reply.request_id, FrameKind::kStarted, body);
+}
+
+void append_recall(std::string& out, const core::Recall& recall) {
+    std::string body;
+    FieldWriter fields(body);
+    fields.varint(1, recall.consumer);
+    write_ranges(fields, 2, {recall.range});
+    append_body(out, 0, FrameKind::kRecall, body);
 }
 
 void append_error(std::string& out, std::uint64_t request_id, const Error& error) {
@@ -126,7 +154,7 @@ void to_proto(const QueueSettings& s, v1::QueueSettings& out) {
     out.set_max_retry_delay_ms(static_cast<std::uint64_t>(s.max_retry_delay.count()));
     out.set_max_messages(s.max_messages);
     out.set_max_bytes(s.max_bytes);
-    out.set_overflow(v1::REJECT_NEW);
+    out.set_overflow(static_cast<v1::Overflow>(s.overflow));
     out.set_dead_max(s.dead_max);
     out.set_reconnect_grace_ms(static_cast<std::uint64_t>(s.reconnect_grace.count()));
     out.set_ttl_ms(static_cast<std::uint64_t>(s.ttl.count()));
@@ -134,6 +162,9 @@ void to_proto(const QueueSettings& s, v1::QueueSettings& out) {
     out.set_key_on_retry(static_cast<v1::KeyOnRetry>(s.key_on_retry));
     out.set_key_on_dead(static_cast<v1::KeyOnDead>(s.key_on_dead));
     out.set_oldest_every(s.oldest_every);
+    out.set_dedup_window_ms(static_cast<std::uint64_t>(s.dedup_window.count()));
+    out.set_dedup_mode(static_cast<v1::DedupMode>(s.dedup_mode));
+    out.set_dead_letter_to(s.dead_letter_to);
 }
 
 void to_proto(const core::QueueInfo& info, v1::QueueInfo& out) {
@@ -143,6 +174,7 @@ void to_proto(const core::QueueInfo& info, v1::QueueInfo& out) {
     out.set_paused(info.paused);
     out.set_ready(info.ready);
     out.set_scheduled(info.scheduled);
+    out.set_buffered(info.buffered);
     out.set_started(info.started);
     out.set_waiting(info.waiting);
     out.set_dead(info.dead);
@@ -156,21 +188,23 @@ void to_proto(const core::QueueInfo& info, v1::QueueInfo& out) {
     out.set_retried(info.retried);
     out.set_died(info.died);
     out.set_expired(info.expired);
+    out.set_dedup_ids(info.dedup_ids);
+    out.set_dropped(info.dropped);
     out.set_refused(info.refused);
     out.set_dead_evicted(info.dead_evicted);
     out.set_damaged(info.damaged);
     out.set_created_ms(info.created_ms);
 }
 
-void to_proto(const core::PeekResult& result, QueueId queue, v1::QueuePeekReply& out) {
+void to_proto(const core::PeekResult& result, v1::QueuePeekReply& out) {
     out.set_next_seq(result.next.value);
     for (const core::PeekItem& item : result.items) {
         v1::Peeked& peeked = *out.add_messages();
         peeked.set_seq(item.sequence.value);
         base::MessageId id;
         id.commit_time_ms = item.commit_time_ms;
-        id.queue = queue;
-        id.sequence = item.sequence;
+        id.queue = item.id_queue;
+        id.sequence = item.id_sequence;
         peeked.set_id(base::format_message_id(id));
         peeked.set_state(static_cast<v1::State>(item.state));
         peeked.set_attempts(item.attempts);
@@ -181,6 +215,68 @@ void to_proto(const core::PeekResult& result, QueueId queue, v1::QueuePeekReply&
         // Admitted messages were checked field by field; what does not parse here stays empty.
         (void)peeked.mutable_message()->ParseFromString(item.message);
     }
+}
+
+void to_proto(const core::DeadPage& page, QueueId queue, bool bodies, v1::DeadListReply& out) {
+    out.set_next_seq(page.next.value);
+    for (const core::DeadLetter& letter : page.letters) {
+        v1::DeadLetter& dead = *out.add_letters();
+        dead.set_seq(letter.sequence.value);
+        dead.set_damaged(letter.damaged);
+        if (letter.damaged) continue;
+        const storage::DeadRecord& record = letter.record;
+        const bool moved = record.origin_sequence.value != 0;
+        base::MessageId id;
+        id.commit_time_ms = record.commit_time_ms;
+        id.queue = moved ? record.origin_queue : queue;
+        id.sequence = moved ? record.origin_sequence : letter.sequence;
+        dead.set_id(base::format_message_id(id));
+        dead.set_commit_time_ms(record.commit_time_ms);
+        dead.set_attempts(record.attempts);
+        dead.set_redrives(record.redrives);
+        dead.set_priority(record.priority);
+        dead.set_due_ms(record.due_ms);
+        for (const storage::Death& death : record.deaths) {
+            v1::Death& out_death = *dead.add_deaths();
+            out_death.set_time_ms(death.time_ms);
+            out_death.set_reason(std::string(storage::death_reason_name(death.reason)));
+            out_death.set_attempt(death.attempt);
+            out_death.set_duration_ms(death.duration_ms);
+            out_death.set_consumer(death.consumer);
+            out_death.set_error(death.error);
+        }
+        if (bodies) (void)dead.mutable_message()->ParseFromString(record.message);
+    }
+}
+
+void to_proto(const core::TaskInfo& task, v1::TaskInfo& out) {
+    const storage::TaskRecord& record = task.record;
+    out.set_task(task.number);
+    out.set_kind("redrive");
+    out.set_state(task.waits.empty() ? static_cast<v1::TaskState>(record.state) : v1::TASK_WAITING);
+    v1::Redrive& redrive = *out.mutable_redrive();
+    redrive.set_queue(record.queue_name);
+    redrive.set_to(record.to_name);
+    redrive.set_reason(record.reason);
+    redrive.set_limit(record.limit);
+    redrive.set_rate(record.rate);
+    redrive.set_dry_run(record.dry_run);
+    redrive.set_filter(record.filter);
+    if (record.place == storage::RedrivePlace::kOriginal) redrive.set_place(v1::PLACE_ORIGINAL);
+    if (record.place == storage::RedrivePlace::kEnd) redrive.set_place(v1::PLACE_END);
+    out.set_total(record.total);
+    out.set_looked(record.looked);
+    out.set_moved(record.moved);
+    out.set_skipped(record.skipped);
+    out.set_failed(record.failed);
+    for (const auto& [reason, count] : record.reasons) {
+        v1::ReasonCount& counted = *out.add_reasons();
+        counted.set_reason(std::string(storage::death_reason_name(reason)));
+        counted.set_count(count);
+    }
+    out.set_text(task.waits.empty() ? record.text : task.waits);
+    out.set_created_ms(record.created_ms);
+    out.set_finished_ms(record.finished_ms);
 }
 
 }  // namespace rockdove::net

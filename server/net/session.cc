@@ -231,6 +231,10 @@ void Session::reserve(SessionId, std::size_t bytes) { reserved_ += bytes; }
 
 void Session::settled(const core::SettleReply& reply) { append_settled(out(), reply); }
 
+void Session::started(const core::StartReply& reply) { append_started(out(), reply); }
+
+void Session::recall(const core::Recall& recall) { append_recall(out(), recall); }
+
 void Session::fail(SessionId, std::uint64_t request_id, const Error& error) { send_error(request_id, error); }
 
 void Session::consumer_closed(SessionId, std::uint64_t consumer, const Error& error) {

@@ -45,6 +45,8 @@ public:
     void confirm(const core::Confirmation& confirmation) override;
     void deliver(const core::Delivery& delivery) override;
     void settled(const core::SettleReply& reply) override;
+    void started(const core::StartReply& reply) override;
+    void recall(const core::Recall& recall) override;
     void fail(SessionId session, std::uint64_t request_id, const Error& error) override;
     void consumer_closed(SessionId session, std::uint64_t consumer, const Error& error) override;
     void reserve(SessionId session, std::size_t bytes) override;

@@ -1,5 +1,6 @@
 #include "server/runtime/read_thread.h"
 
+#include "server/core/dead_reader.h"
 #include "storage/keys.h"
 #include "storage/record.h"
 
@@ -33,6 +34,20 @@ void ReadThread::run(std::function<void()> job) {
 
 void ReadThread::read(const core::ReadRequest& request, core::ReadDone done) {
     run([this, request, done = std::move(done)]() mutable { read_now(request, std::move(done)); });
+}
+
+void ReadThread::read_dead(const core::DeadReadRequest& request, core::DeadDone done) {
+    run([this, request, done = std::move(done)]() mutable {
+        Result<core::DeadPage> page = core::read_dead_letters(store_, request);
+        if (!page) {
+            asio::post(shard_, [failed = failed_, error = page.error()] { failed(error); });
+            return;
+        }
+        asio::post(shard_, [done = std::move(done), page = *std::move(page), answered = answered_]() mutable {
+            done(std::move(page));
+            answered();
+        });
+    });
 }
 
 void ReadThread::loop() {

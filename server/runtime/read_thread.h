@@ -1,4 +1,4 @@
-// Reads blocks for the core, so that the shard's thread never waits for the disk. Also runs other small jobs that may
+// Reads blocks and dead letters for the core, so that the shard's thread never waits for the disk. Also runs other small jobs that may
 // touch the disk, such as asking for its free space.
 #pragma once
 
@@ -27,6 +27,7 @@ public:
     ~ReadThread() override;  // stop()
 
     void read(const core::ReadRequest& request, core::ReadDone done) override;
+    void read_dead(const core::DeadReadRequest& request, core::DeadDone done) override;
     void run(std::function<void()> job);
     // Finishes what has begun, forgets the rest.
     void stop();

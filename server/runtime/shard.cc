@@ -59,7 +59,7 @@ core::Namespace& Shard::add_namespace(NamespaceId id, const std::string& name) {
     options.shard = static_cast<std::uint8_t>(id_.value);
     auto ns = std::make_unique<core::Namespace>(
         id, name, options, stage_, static_cast<core::Outlet&>(*this), *reader_, window_,
-        [this] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_); }, log_line);
+        [this] { return std::uniform_real_distribution<double>(0.0, 1.0)(random_); }, *options_.format, log_line);
     core::Namespace& added = *ns;
     namespaces_.emplace(name, std::move(ns));
     next_namespace_ = std::max(next_namespace_, id.value + 1);
@@ -183,6 +183,14 @@ void Shard::deliver(const core::Delivery& delivery) {
 
 void Shard::settled(const core::SettleReply& reply) {
     if (const auto session = find_session(reply.session)) session->settled(reply);
+}
+
+void Shard::started(const core::StartReply& reply) {
+    if (const auto session = find_session(reply.session)) session->started(reply);
+}
+
+void Shard::recall(const core::Recall& recall) {
+    if (const auto session = find_session(recall.session)) session->recall(recall);
 }
 
 void Shard::fail(SessionId id, std::uint64_t request_id, const Error& error) {
@@ -471,6 +479,7 @@ ShardSnapshot Shard::snapshot(std::size_t max_queues) const {
         sum.released += c.released;
         sum.died += c.died;
         sum.expired += c.expired;
+        sum.redriven += c.redriven;
         sum.expired_leases += c.expired_leases;
         sum.damaged += c.damaged;
         if (snapshot.rows.size() < max_queues) {

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "server/core/namespace.h"
+#include "server/core/opaque_format.h"
 #include "server/runtime/clock.h"
 #include "server/runtime/read_thread.h"
 #include "server/runtime/snapshot.h"
@@ -33,8 +34,9 @@
 namespace rockdove::runtime {
 
 struct ShardOptions {
-    core::NamespaceOptions namespaces;   // for every namespace of the shard
-    std::uint64_t min_free_bytes = 0;    // publishes are refused while the disk has less; 0: never
+    core::NamespaceOptions namespaces;  // for every namespace of the shard
+    std::uint64_t min_free_bytes = 0;   // publishes are refused while the disk has less; 0: never
+    std::shared_ptr<const core::MessageFormat> format = std::make_shared<core::OpaqueFormat>();
     std::optional<TimePoint> frozen_at;  // a test clock that stands there; the same on all shards
 };
 
@@ -105,6 +107,8 @@ private:
     void confirm(const core::Confirmation& confirmation) override;
     void deliver(const core::Delivery& delivery) override;
     void settled(const core::SettleReply& reply) override;
+    void started(const core::StartReply& reply) override;
+    void recall(const core::Recall& recall) override;
     void fail(SessionId session, std::uint64_t request_id, const Error& error) override;
     void consumer_closed(SessionId session, std::uint64_t consumer, const Error& error) override;
     void reserve(SessionId session, std::size_t bytes) override;

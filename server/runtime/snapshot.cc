@@ -39,6 +39,7 @@ void add(core::Counters& sum, const core::Counters& more) {
     sum.released += more.released;
     sum.died += more.died;
     sum.expired += more.expired;
+    sum.redriven += more.redriven;
     sum.expired_leases += more.expired_leases;
     sum.damaged += more.damaged;
 }

@@ -16,6 +16,7 @@
 #include "protocol/message_view.h"
 #include "rockdove/v1/frame.pb.h"
 #include "server/core/namespace.h"
+#include "server/core/opaque_format.h"
 #include "server/core/stage.h"
 #include "server/net/encode.h"
 #include "storage/keys.h"
@@ -41,7 +42,7 @@ public:
         : store_(store),
           ns_(
               NamespaceId(1), "default", create_on_use(), stage_, static_cast<core::Outlet&>(*this),
-              static_cast<core::BlockReader&>(*this), window_, [] { return 0.5; }, [](const std::string&) {}) {
+              static_cast<core::BlockReader&>(*this), window_, [] { return 0.5; }, format_, [](const std::string&) {}) {
         window_.drop = [this](const core::WindowBudget::Trailing& block) { ns_.drop_payload(block); };
         stage_.begin(Lsn(store_.opened().last_lsn.value + 1), store_.opened().epoch);
         v1::Publish publish;
@@ -135,6 +136,8 @@ private:
         held_.push_back(range);
     }
     void settled(const core::SettleReply&) override {}
+    void started(const core::StartReply&) override {}
+    void recall(const core::Recall&) override {}
     void fail(SessionId, std::uint64_t, const Error& error) override { throw std::runtime_error(error.text); }
     void consumer_closed(SessionId, std::uint64_t, const Error& error) override {
         throw std::runtime_error(error.text);
@@ -142,11 +145,13 @@ private:
     [[nodiscard]] bool has_room(SessionId) const override { return true; }
     // core::BlockReader: all that is delivered is still in memory
     void read(const core::ReadRequest&, core::ReadDone) override { throw std::runtime_error("a block was read"); }
+    void read_dead(const core::DeadReadRequest&, core::DeadDone) override { throw std::runtime_error("nothing died"); }
 
     storage::MessageStore& store_;
     const TimePoint now_ = from_unix_ms(1'700'000'000'000);
     core::Stage stage_;
     core::WindowBudget window_;
+    core::OpaqueFormat format_;
     core::Namespace ns_;
     protocol::PublishView view_;
     std::string body_;

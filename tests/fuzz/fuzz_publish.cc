@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         FUZZ_REQUIRE(message.max_attempts() == traits.max_attempts);
         FUZZ_REQUIRE(base::key_hash(message.key()) == traits.key);
         FUZZ_REQUIRE(storage::message_key(message.SerializeAsString()) == message.key());
-        FUZZ_REQUIRE(message.dedup_id().empty());
+        FUZZ_REQUIRE(message.dedup_id().empty() == traits.dedup.empty());
     }
     return 0;
 }

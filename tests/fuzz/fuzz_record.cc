@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace rockdove::storage;
     if (size == 0) return 0;
     const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-    switch (data[0] % 12) {
+    switch (data[0] % 16) {
         case 0:
             try_record<NamespaceRecord>(bytes);
             break;
@@ -63,6 +63,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             break;
         case 11:
             try_record<ShardCountRecord>(bytes);
+            break;
+        case 12:
+            try_record<OriginRecord>(bytes);
+            break;
+        case 13:
+            try_record<TaskRecord>(bytes);
+            break;
+        case 14:
+            try_record<DedupRecord>(bytes);
+            break;
+        case 15:
+            try_record<PausedKeyRecord>(bytes);
             break;
         default: {
             const std::string_view key = bytes.substr(0, bytes.size() / 2);

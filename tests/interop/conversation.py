@@ -247,7 +247,7 @@ class Publishing(Conversation):
     def test_faults_refuse_the_whole_frame_and_name_the_message(self):
         connection = self.create()
         for code, bad in [("INVALID", Message(priority=10)), ("INVALID", Message(key="k" * 257)),
-                          ("UNSUPPORTED", Message(dedup_id="d")), ("INVALID", Message(delay_ms=1, not_before_ms=1)),
+                          ("INVALID", Message(dedup_id="d" * 257)), ("INVALID", Message(delay_ms=1, not_before_ms=1)),
                           ("INVALID", Message(not_before_ms=-1)), ("INVALID", Message(ttl_ms=1, expires_at_ms=1)),
                           ("INVALID", Message(expires_at_ms=-1)), ("INVALID", Message(deadline_ms=-1)),
                           ("INVALID", Message(max_attempts=1001)),
@@ -739,11 +739,11 @@ class Administration(Conversation):
         for name, value in [("max_attempts", 5), ("max_releases", 100), ("backoff_first_ms", 1000),
                             ("backoff_factor", 2), ("backoff_longest_ms", 600_000), ("backoff_jitter", 0.1),
                             ("max_retry_delay_ms", 86_400_000), ("max_messages", 0), ("max_bytes", 0),
-                            ("dead_max", 100_000), ("reconnect_grace_ms", 5000), ("ttl_ms", 0), ("oldest_every", 0)]:
+                            ("dead_max", 100_000), ("reconnect_grace_ms", 5000), ("ttl_ms", 0), ("oldest_every", 0), ("dedup_window_ms", 600_000)]:
             self.assertTrue(settings.HasField(name), name)
             self.assertAlmostEqual(getattr(settings, name), value, msg=name)
-        self.assertEqual((settings.on_expire, settings.key_on_retry, settings.key_on_dead),
-                         (admin.EXPIRED_DEAD, admin.KEY_HOLD, admin.KEY_SKIP))
+        self.assertEqual((settings.on_expire, settings.key_on_retry, settings.key_on_dead, settings.dedup_mode),
+                         (admin.EXPIRED_DEAD, admin.KEY_HOLD, admin.KEY_SKIP, admin.DEDUP_WINDOW))
         self.assertLess(abs(info.created_ms - time.time() * 1000), 60_000)
         with self.fails("ALREADY_EXISTS"):
             connection.create_queue(self.queue)
@@ -780,11 +780,10 @@ class Administration(Conversation):
                        dict(backoff_first_ms=100, backoff_longest_ms=99), dict(backoff_jitter=1.1),
                        dict(backoff_jitter=-0.1), dict(max_retry_delay_ms=365 * day + 1), dict(dead_max=0),
                        dict(dead_max=10_000_001), dict(reconnect_grace_ms=600_001), dict(lease_ms=2**64 - 1),
-                       dict(ttl_ms=3650 * day + 1), dict(oldest_every=1001)]:
+                       dict(ttl_ms=3650 * day + 1), dict(oldest_every=1001), dict(dedup_window_ms=999),
+                       dict(dedup_window_ms=7 * day + 1), dict(dedup_mode=3), dict(overflow=3)]:
             with self.subTest(fields=fields), self.fails("INVALID"):
                 connection.create_queue(self.queue, **fields)
-        with self.fails("UNSUPPORTED"):
-            connection.create_queue(self.queue, overflow=admin.DROP_OLDEST)
         with self.fails("NOT_FOUND"):
             connection.show_queue(self.queue)
 

@@ -4,6 +4,7 @@
 
 #include "protocol/base/bytes.h"
 #include "protocol/base/key_hash.h"
+#include "server/core/dead_reader.h"
 #include "storage/keys.h"
 
 namespace rockdove::test {
@@ -86,7 +87,8 @@ void NamespaceFixture::start() {
     stage_->set_committed(store_->opened().last_lsn);
     ns_ = std::make_unique<core::Namespace>(
         kNs, kName, options_, *stage_, static_cast<core::Outlet&>(*this), static_cast<core::BlockReader&>(*this),
-        window_, [this] { return random_value; }, [this](const std::string& text) { warnings_.push_back(text); });
+        window_, [this] { return random_value; }, static_cast<core::MessageFormat&>(*this),
+        [this](const std::string& text) { warnings_.push_back(text); });
     const Result<std::optional<std::string>> stored = store_->get(storage::namespace_key(kName));
     REQUIRE(stored);
     if (*stored) {
@@ -201,10 +203,29 @@ void NamespaceFixture::jump(Millis time) {
     turn();
 }
 
+// --- messages ---------------------------------------------------------------------------------------------------
+
+base::MessageTraits NamespaceFixture::traits(std::string_view encoded) const {
+    const auto it = asked_.find(encoded);
+    return it == asked_.end() ? base::MessageTraits() : it->second;
+}
+
+Result<core::MessagePredicate> NamespaceFixture::filter(std::string_view text, TimePoint) const {
+    if (text.empty()) return core::MessagePredicate();
+    if (!text.starts_with("body=")) return Error(ErrorCode::kInvalid, "a filter that this test does not know");
+    return core::MessagePredicate([body = std::string(text.substr(5))](std::string_view encoded, const auto&) {
+        return body_of(encoded) == body;
+    });
+}
+
 // --- reads ------------------------------------------------------------------------------------------------------
 
 void NamespaceFixture::read(const core::ReadRequest& request, core::ReadDone done) {
-    reads_.push_back(Read{request, std::move(done)});
+    reads_.push_back(Read{request, std::move(done), {}, {}});
+}
+
+void NamespaceFixture::read_dead(const core::DeadReadRequest& request, core::DeadDone done) {
+    reads_.push_back(Read{{}, {}, request, std::move(done)});
 }
 
 void NamespaceFixture::serve_read() {
@@ -212,6 +233,13 @@ void NamespaceFixture::serve_read() {
     Read read = std::move(reads_.front());
     reads_.pop_front();
     ++reads_done_;
+    if (read.dead) {
+        Result<core::DeadPage> page = core::read_dead_letters(*store_, *read.dead);
+        REQUIRE(page);
+        read.dead_done(*std::move(page));
+        if (defer_) turn();
+        return;
+    }
     std::vector<core::ReadBlock> blocks;
     std::size_t bytes = 0;
     const std::string begin =
@@ -265,6 +293,8 @@ void NamespaceFixture::deliver(const core::Delivery& delivery) {
         message.attempt = delivery.attempt;
         message.epoch = delivery.epoch;
         message.commit_time_ms = delivery.commit_time_ms;
+        message.id_queue = delivery.queue;
+        message.id_seq = delivery.original_seq.value == 0 ? message.seq : delivery.original_seq;
         message.lease_time = delivery.lease_time;
         message.body = body_of(in.string());
         received_.push_back(std::move(message));
@@ -277,6 +307,25 @@ void NamespaceFixture::settled(const core::SettleReply& reply) {
     Answered& answer = answers_[reply.request_id];
     REQUIRE(answer.pending());
     answer.settled = reply;
+}
+
+void NamespaceFixture::started(const core::StartReply& reply) {
+    Answered& answer = answers_[reply.request_id];
+    REQUIRE(answer.pending());
+    answer.started = reply;
+}
+
+void NamespaceFixture::recall(const core::Recall& recall) {
+    for (std::uint64_t seq = recall.range.first.value; seq <= recall.range.last.value; ++seq) {
+        Received message;
+        message.recalled = true;
+        message.session = recall.session;
+        message.consumer = recall.consumer;
+        message.seq = Sequence(seq);
+        message.lease = recall.range.lease;
+        message.epoch = recall.range.epoch;
+        received_.push_back(std::move(message));
+    }
 }
 
 void NamespaceFixture::fail(SessionId, std::uint64_t request_id, const Error& error) {
@@ -312,7 +361,7 @@ Result<QueueInfo> NamespaceFixture::create(std::string_view queue, const QueueSe
 
 Result<QueueInfo> NamespaceFixture::update(std::string_view queue, const QueueSettings& settings) {
     Wait<QueueInfo> wait;
-    ns_->update_queue(queue, settings, wait.done());
+    ns_->update_queue(queue, settings, now_, wait.done());
     turn();
     return wait.result();
 }
@@ -371,6 +420,47 @@ Result<core::PeekResult> NamespaceFixture::peek(std::uint64_t from, std::uint32_
     return wait.result();
 }
 
+Result<core::DeadPage> NamespaceFixture::list_dead(std::uint64_t from, std::uint32_t limit, std::size_t max_bytes,
+                                                   bool bodies, std::string_view queue) {
+    Wait<core::DeadPage> wait;
+    core::DeadReadRequest request;
+    request.first = Sequence(from);
+    request.limit = limit;
+    request.max_bytes = max_bytes;
+    request.bodies = bodies;
+    ns_->list_dead(queue, request, wait.done());
+    turn();
+    return wait.result();
+}
+
+Result<std::uint64_t> NamespaceFixture::delete_dead(const std::vector<Sequence>& sequences, std::string_view queue) {
+    Wait<std::uint64_t> wait;
+    ns_->delete_dead(queue, sequences, wait.done());
+    turn();
+    return wait.result();
+}
+
+Result<std::uint64_t> NamespaceFixture::purge_dead(std::string_view queue) {
+    Wait<std::uint64_t> wait;
+    ns_->purge_dead(queue, wait.done());
+    turn();
+    return wait.result();
+}
+
+Result<core::TaskInfo> NamespaceFixture::redrive(const core::RedriveRequest& request) {
+    Wait<core::TaskInfo> wait;
+    ns_->redrive(request, now_, wait.done());
+    turn();
+    return wait.result();
+}
+
+Result<core::TaskInfo> NamespaceFixture::cancel_task(std::uint64_t number) {
+    Wait<core::TaskInfo> wait;
+    ns_->cancel_task(number, now_, wait.done());
+    turn();
+    return wait.result();
+}
+
 Answered NamespaceFixture::publish(const std::vector<std::string>& bodies, const PublishOptions& options) {
     Batch batch;
     for (const std::string& body : bodies) batch.add(body);
@@ -387,6 +477,12 @@ Answered NamespaceFixture::publish(const Batch& batch, const PublishOptions& opt
     request.records = batch.records;
     request.ends = batch.ends;
     request.traits = batch.traits;
+    for (std::size_t i = 0; i < batch.traits.size(); ++i) {
+        if (batch.traits[i].plain()) continue;
+        ByteReader in(std::string_view(batch.records).substr(i == 0 ? 0 : batch.ends[i - 1]));
+        in.u8();
+        asked_[std::string(in.string())] = batch.traits[i];
+    }
     const std::uint64_t id = request.request_id;
     ns_->publish(request, now_);
     turn();
@@ -403,6 +499,8 @@ Result<core::ConsumeGrant> NamespaceFixture::consume(const ConsumeOptions& optio
     request.credit_bytes = options.credit_bytes;
     request.lease = options.lease;
     request.held = options.held;
+    request.explicit_start = options.explicit_start;
+    request.ack_on_delivery = options.ack_on_delivery;
     Result<core::ConsumeGrant> grant = ns_->consume(request, now_);
     turn();
     return grant;
@@ -450,6 +548,28 @@ Answered NamespaceFixture::extend(const std::vector<LeaseRange>& ranges, Millis 
     ns_->extend(request, now_);
     turn();
     return answers_[id];
+}
+
+Answered NamespaceFixture::start(const std::vector<LeaseRange>& ranges, SessionId session, std::uint64_t consumer) {
+    core::StartRequest request;
+    request.session = session;
+    request.request_id = ++last_request_;
+    request.consumer = consumer;
+    request.ranges = ranges;
+    const std::uint64_t id = request.request_id;
+    ns_->start(request, now_);
+    turn();
+    return answers_[id];
+}
+
+Received NamespaceFixture::start(const Received& buffered) {
+    const Answered answer = start({buffered.range()}, buffered.session, buffered.consumer);
+    REQUIRE(answer.started);
+    REQUIRE(answer.started->started.size() == 1);
+    Received started = buffered;
+    started.lease = answer.started->started[0].range.lease;
+    started.attempt = answer.started->started[0].attempt;
+    return started;
 }
 
 QueueInfo NamespaceFixture::info(std::string_view queue) const {

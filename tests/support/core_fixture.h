@@ -32,21 +32,25 @@ struct Received {
     std::uint32_t attempt = 0;
     std::uint64_t epoch = 0;
     std::int64_t commit_time_ms = 0;
+    QueueId id_queue;  // with commit time and id_seq: its id
+    Sequence id_seq;
     Millis lease_time{0};
     std::string body;
+    bool recalled = false;  // what the consumer got before with this lease (a delivery's number) is no longer its own
 
     [[nodiscard]] LeaseRange range() const { return through(*this); }
     // This one up to `last`, all under the same lease.
     [[nodiscard]] LeaseRange through(const Received& last) const { return {seq, last.seq, epoch, lease}; }
 };
 
-// What became of a request: one of the three, or nothing yet.
+// What became of a request: one of the four, or nothing yet.
 struct Answered {
     std::optional<core::Confirmation> confirm;
     std::optional<core::SettleReply> settled;
+    std::optional<core::StartReply> started;
     std::optional<Error> error;
 
-    [[nodiscard]] bool pending() const { return !confirm && !settled && !error; }
+    [[nodiscard]] bool pending() const { return !confirm && !settled && !started && !error; }
 };
 
 struct Closed {
@@ -84,6 +88,8 @@ struct ConsumeOptions {
     std::uint64_t credit_bytes = 0;
     Millis lease{0};
     std::vector<LeaseRange> held;
+    bool explicit_start = false;
+    bool ack_on_delivery = false;
 };
 
 struct SettleOptions {
@@ -95,7 +101,7 @@ struct SettleOptions {
 
 // Runs a namespace as server/runtime/shard.cc does, on the calling thread. Every call ends with a turn: dispatch,
 // commit (unless held), reads (unless deferred), until nothing is left to do.
-class NamespaceFixture : private core::Outlet, private core::BlockReader {
+class NamespaceFixture : private core::Outlet, private core::BlockReader, private core::MessageFormat {
 public:
     explicit NamespaceFixture(core::NamespaceOptions options = {});
     ~NamespaceFixture() override;
@@ -119,6 +125,12 @@ public:
     Result<QueueInfo> pause(bool paused, std::string_view queue = "q");
     Result<core::PeekResult> peek(std::uint64_t from = 1, std::uint32_t limit = 1'000, std::size_t max_bytes = 1 << 20,
                                   std::string_view queue = "q", core::MessagePredicate filter = {});
+    Result<core::DeadPage> list_dead(std::uint64_t from = 1, std::uint32_t limit = 1'000,
+                                     std::size_t max_bytes = 1 << 20, bool bodies = true, std::string_view queue = "q");
+    Result<std::uint64_t> delete_dead(const std::vector<Sequence>& sequences, std::string_view queue = "q");
+    Result<std::uint64_t> purge_dead(std::string_view queue = "q");
+    Result<core::TaskInfo> redrive(const core::RedriveRequest& request);
+    Result<core::TaskInfo> cancel_task(std::uint64_t number);
     Answered publish(const std::vector<std::string>& bodies, const PublishOptions& options = {});
     Answered publish(const Batch& batch, const PublishOptions& options = {});
     Result<core::ConsumeGrant> consume(const ConsumeOptions& options = {});
@@ -140,10 +152,13 @@ public:
     }
     Answered extend(const std::vector<LeaseRange>& ranges, Millis lease = Millis(0), SessionId session = SessionId(1),
                     std::uint64_t consumer = 1);
+    Answered start(const std::vector<LeaseRange>& ranges, SessionId session = SessionId(1), std::uint64_t consumer = 1);
+    // Starts it, and returns it with its lease; fails the test if it was recalled.
+    Received start(const Received& buffered);
     [[nodiscard]] QueueInfo info(std::string_view queue = "q") const;
 
     // --- what was said ---
-    // Deliveries since the last call, in order.
+    // Deliveries and recalls since the last call, in order.
     std::vector<Received> take();
     // The next delivery; fails the test if there is none.
     Received next();
@@ -206,6 +221,8 @@ private:
     struct Read {
         core::ReadRequest request;
         core::ReadDone done;
+        std::optional<core::DeadReadRequest> dead;  // instead
+        core::DeadDone dead_done;
     };
 
     void start();
@@ -216,6 +233,8 @@ private:
     void confirm(const core::Confirmation& confirmation) override;
     void deliver(const core::Delivery& delivery) override;
     void settled(const core::SettleReply& reply) override;
+    void started(const core::StartReply& reply) override;
+    void recall(const core::Recall& recall) override;
     void fail(SessionId session, std::uint64_t request_id, const Error& error) override;
     void consumer_closed(SessionId session, std::uint64_t consumer, const Error& error) override;
     [[nodiscard]] bool has_room(SessionId session) const override {
@@ -223,7 +242,13 @@ private:
         return !choked.contains(session);
     }
 
+    // Messages here say nothing of themselves: what they asked for is remembered.
+    [[nodiscard]] base::MessageTraits traits(std::string_view encoded) const override;
+    // "body=TEXT" is all that it knows.
+    [[nodiscard]] Result<core::MessagePredicate> filter(std::string_view text, TimePoint now) const override;
+
     void read(const core::ReadRequest& request, core::ReadDone done) override;
+    void read_dead(const core::DeadReadRequest& request, core::DeadDone done) override;
 
     const core::NamespaceOptions options_;
     std::shared_ptr<storage::MemoryBacking> backing_ = std::make_shared<storage::MemoryBacking>();
@@ -245,6 +270,8 @@ private:
     std::deque<Received> received_;
     std::vector<Closed> closed_;
     std::vector<std::string> warnings_;
+    std::map<std::string, base::MessageTraits, std::less<>>
+        asked_;  // by encoded message; the last publish of it counts
 };
 
 // A namespace with one queue "q" and one session 1.

@@ -69,6 +69,8 @@ void build_tree(CLI::App& root, Context& context) {
     add_queue(root, context);
     add_message(root, context);
     add_explain(root, context);
+    add_dlq(root, context);
+    add_task(root, context);
     add_stats(root, context);
     add_doctor(root, context);
     add_clock(root, context);

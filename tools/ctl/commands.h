@@ -21,6 +21,12 @@ void add_explain(CLI::App& root, Context& context);
 void add_message(CLI::App& root, Context& context);
 void add_queue_keys(CLI::App& queue, Context& context);
 void add_queue_peek(CLI::App& queue, Context& context);
+void add_dlq(CLI::App& root, Context& context);
+void add_dlq_list(CLI::App& dlq, Context& context);
+void add_dlq_show(CLI::App& dlq, Context& context);   // and export
+void add_dlq_purge(CLI::App& dlq, Context& context);  // and delete
+void add_dlq_redrive(CLI::App& dlq, Context& context);
+void add_task(CLI::App& root, Context& context);
 void add_stats(CLI::App& root, Context& context);
 void add_clock(CLI::App& root, Context& context);  // show, advance
 void add_doctor(CLI::App& root, Context& context);

@@ -4,6 +4,11 @@
 
 namespace rockdove::ctl {
 
+void add_confirm_flags(CLI::App& command, ConfirmFlags& flags) {
+    command.add_flag("-y,--yes", flags.yes, "Do not ask");
+    command.add_flag("--dry-run", flags.dry_run, "Only say what would be done");
+}
+
 std::optional<int> stop_before(Context& context, const ConfirmFlags& flags, const std::string& name,
                                const std::string& action) {
     if (flags.dry_run) {

@@ -62,6 +62,8 @@ std::string gate_sentence(const v1::Explanation& e, std::int64_t now_ms) {
         case v1::MESSAGE_STARTED:
             return "consumer " + e.consumer() + " works on it (attempt " + std::to_string(e.attempts()) +
                    "); its lease runs" + until(e, now_ms);
+        case v1::MESSAGE_BUFFERED:
+            return "consumer " + e.consumer() + " has it in its buffer, and has not begun";
         case v1::NOT_DUE:
             return "it is scheduled, and not due" + until(e, now_ms) + "; see: rockdove message reschedule";
         case v1::RETRY_WAIT:
@@ -71,7 +73,8 @@ std::string gate_sentence(const v1::Explanation& e, std::int64_t now_ms) {
         case v1::QUEUE_PAUSED:
             return "the queue is paused; go on with: rockdove queue resume " + e.queue();
         case v1::KEY_STARTED:
-            return other(e) + " is with consumer " + e.consumer() + "; its lease runs" + until(e, now_ms);
+            return other(e) + " is with consumer " + e.consumer() +
+                   (e.until_ms() == 0 ? ", which has not begun" : "; its lease runs" + until(e, now_ms));
         case v1::KEY_WAITS:
             return other(e) + " failed, and waits for its next try" + until(e, now_ms) +
                    "; the key is held meanwhile (key_on_retry)";

@@ -31,7 +31,11 @@ int update(Context& context, const Options& options) {
         return context.fail(usage_failure("nothing to change", "name at least one setting, such as --lease 1m"));
     }
     const base::Result<v1::Frame> answer = context.ask(std::move(request));
-    if (!answer) return context.fail(context.about_queue(answer.error(), options.name));
+    if (!answer) {
+        const std::string other = options.settings.dead_letter_to.value_or("");
+        const bool named = !other.empty() && answer.error().text.find("\"" + other + "\" (dead") != std::string::npos;
+        return context.fail(context.about_queue(answer.error(), named ? other : options.name));
+    }
     return print_queue(context, answer->queue_info(), "updated");
 }
 

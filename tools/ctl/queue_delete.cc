@@ -66,11 +66,6 @@ int purge(Context& context, const Options& options) {
     return report(context, options, "purged", answer->ok().count());
 }
 
-void add_confirm_flags(CLI::App& command, ConfirmFlags& flags) {
-    command.add_flag("-y,--yes", flags.yes, "Do not ask");
-    command.add_flag("--dry-run", flags.dry_run, "Only say what would be done");
-}
-
 }  // namespace
 
 void add_queue_delete(CLI::App& queue, Context& context) {

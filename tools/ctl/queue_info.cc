@@ -48,11 +48,14 @@ Json settings_json(const v1::QueueSettings& settings) {
     out["max_bytes"] = settings.max_bytes();
     out["overflow"] = settings.overflow() == v1::DROP_OLDEST ? "drop_oldest" : "reject";
     out["dead_max"] = settings.dead_max();
+    out["dead_letter_to"] = settings.dead_letter_to();
     out["reconnect_grace_seconds"] = seconds(settings.reconnect_grace_ms());
     out["ttl_seconds"] = seconds(settings.ttl_ms());
     out["on_expire"] = settings.on_expire() == v1::EXPIRED_DROP ? "drop" : "dead";
     out["key_on_retry"] = settings.key_on_retry() == v1::KEY_PASS ? "pass" : "hold";
     out["key_on_dead"] = settings.key_on_dead() == v1::KEY_PAUSE ? "pause" : "skip";
+    out["dedup_window_seconds"] = seconds(settings.dedup_window_ms());
+    out["dedup_mode"] = settings.dedup_mode() == v1::DEDUP_UNTIL_DONE ? "until_done" : "window";
     out["oldest_every"] = settings.oldest_every();
     return out;
 }
@@ -82,6 +85,8 @@ Json queue_json(const v1::QueueInfo& info, std::int64_t now_ms) {
     out["died"] = info.died();
     out["expired"] = info.expired();
     out["refused"] = info.refused();
+    out["dropped"] = info.dropped();
+    out["dedup_ids"] = info.dedup_ids();
     out["dead_evicted"] = info.dead_evicted();
     out["damaged"] = info.damaged();
     out["created_time"] = format_time(info.created_ms());
@@ -147,11 +152,14 @@ const std::vector<Column>& queue_show_fields() {
                                                 {"max_bytes", "MAX_BYTES", Kind::kBytes},
                                                 {"overflow", "OVERFLOW"},
                                                 {"dead_max", "DEAD_MAX", Kind::kCount},
+                                                {"dead_letter_to", "DEAD_LETTER_TO"},
                                                 {"reconnect_grace_seconds", "RECONNECT_GRACE", Kind::kSeconds},
                                                 {"ttl_seconds", "TTL", Kind::kSeconds},
                                                 {"on_expire", "ON_EXPIRE"},
                                                 {"key_on_retry", "KEY_ON_RETRY"},
                                                 {"key_on_dead", "KEY_ON_DEAD"},
+                                                {"dedup_window_seconds", "DEDUP_WINDOW", Kind::kSeconds},
+                                                {"dedup_mode", "DEDUP_MODE"},
                                                 {"oldest_every", "OLDEST_EVERY", Kind::kCount}};
     return kFields;
 }

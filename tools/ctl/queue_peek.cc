@@ -106,7 +106,7 @@ void add_queue_peek(CLI::App& queue, Context& context) {
         ->check(size_check())
         ->capture_default_str();
     command->add_option("--state", options->state, "Only messages in this state")
-        ->check(CLI::IsMember({"scheduled", "ready", "started", "waiting"}));
+        ->check(CLI::IsMember({"scheduled", "ready", "buffered", "started", "waiting"}));
     add_filter_flag(*command, options->filter);
     add_list_flags(*command, options->list);
     command->callback(

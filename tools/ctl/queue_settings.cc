@@ -39,6 +39,9 @@ void add_setting_flags(CLI::App& command, QueueSettingFlags& flags) {
         ->check(CLI::IsMember({"reject", "drop_oldest"}))
         ->group(group);
     command.add_option("--dead-max", flags.dead_max, "Most dead letters kept")->check(count_check())->group(group);
+    command.add_option("--dead-letter-to", flags.dead_letter_to, "Queue that gets what dies here; \"\" keeps it here")
+        ->type_name("QUEUE")
+        ->group(group);
     command.add_option("--reconnect-grace", flags.reconnect_grace, "Time in which a lost receiver may come back")
         ->check(duration_check())
         ->group(group);
@@ -53,6 +56,12 @@ void add_setting_flags(CLI::App& command, QueueSettingFlags& flags) {
         ->group(group);
     command.add_option("--key-on-dead", flags.key_on_dead, "Whether the key of a dead message goes on or stops")
         ->check(CLI::IsMember({"skip", "pause"}))
+        ->group(group);
+    command.add_option("--dedup-window", flags.dedup_window, "How long a dedup id counts, from its first message on")
+        ->check(duration_check())
+        ->group(group);
+    command.add_option("--dedup-mode", flags.dedup_mode, "Whether it counts that long, or until its message is done")
+        ->check(CLI::IsMember({"window", "until_done"}))
         ->group(group);
     command
         .add_option("--oldest-every", flags.oldest_every,
@@ -77,6 +86,7 @@ v1::QueueSettings to_settings(const QueueSettingFlags& flags) {
     if (!flags.max_messages.empty()) out.set_max_messages(parse_count(flags.max_messages).value_or(0));
     if (!flags.max_bytes.empty()) out.set_max_bytes(parse_size(flags.max_bytes).value_or(0));
     if (!flags.dead_max.empty()) out.set_dead_max(parse_count(flags.dead_max).value_or(0));
+    if (flags.dead_letter_to) out.set_dead_letter_to(*flags.dead_letter_to);
     if (!flags.reconnect_grace.empty()) out.set_reconnect_grace_ms(ms(flags.reconnect_grace));
     if (!flags.ttl.empty()) out.set_ttl_ms(ms(flags.ttl));
     if (flags.on_expire == "dead") out.set_on_expire(v1::EXPIRED_DEAD);
@@ -85,6 +95,9 @@ v1::QueueSettings to_settings(const QueueSettingFlags& flags) {
     if (flags.key_on_retry == "pass") out.set_key_on_retry(v1::KEY_PASS);
     if (flags.key_on_dead == "skip") out.set_key_on_dead(v1::KEY_SKIP);
     if (flags.key_on_dead == "pause") out.set_key_on_dead(v1::KEY_PAUSE);
+    if (!flags.dedup_window.empty()) out.set_dedup_window_ms(ms(flags.dedup_window));
+    if (flags.dedup_mode == "window") out.set_dedup_mode(v1::DEDUP_WINDOW);
+    if (flags.dedup_mode == "until_done") out.set_dedup_mode(v1::DEDUP_UNTIL_DONE);
     if (flags.oldest_every) out.set_oldest_every(*flags.oldest_every);
     return out;
 }

@@ -11,11 +11,12 @@ namespace rockdove::ctl {
 
 // Filled by CLI11, checked by it; what was not given stays unset, so that the broker's default or present value holds.
 struct QueueSettingFlags {
-    std::string durability, overflow, on_expire, key_on_retry, key_on_dead;
-    std::string lease, backoff_first, backoff_longest, reconnect_grace, ttl;  // durations
-    std::string max_bytes;                                                    // a size
+    std::string durability, overflow, on_expire, key_on_retry, key_on_dead, dedup_mode;
+    std::string lease, backoff_first, backoff_longest, reconnect_grace, ttl, dedup_window;  // durations
+    std::string max_bytes;                                                                  // a size
     std::string max_messages, dead_max;
     std::optional<std::uint32_t> max_attempts, max_releases, oldest_every;
+    std::optional<std::string> dead_letter_to;
     std::optional<double> backoff_factor, backoff_jitter;
 };
 

@@ -1,7 +1,11 @@
 // `rockdove send QUEUE [BODY]`: one message, or a stream of them, pipelined; ends when all is confirmed.
+#include <openssl/evp.h>
+
+#include <array>
 #include <chrono>
 
 #include "client/src/call.h"
+#include "protocol/base/check.h"
 #include "tools/ctl/body_source.h"
 #include "tools/ctl/commands.h"
 #include "tools/ctl/sent_count.h"
@@ -22,9 +26,29 @@ struct Options {
     std::vector<std::string> headers;
     std::string key, dedup_id, content_type, correlation_id, reply_to, delay, at, ttl, rate;
     std::optional<int> priority;
+    std::optional<std::uint32_t> max_attempts;
     std::uint64_t count = 1;
     bool quiet = false;
 };
+
+constexpr std::string_view kSha256 = "{{sha256}}";
+
+// Puts the hash of the body, in hex, where a dedup id has {{sha256}}.
+std::string fill_in(std::string text, std::string_view body) {
+    if (text.find(kSha256) == std::string::npos) return text;
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    RD_CHECK(EVP_Digest(body.data(), body.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
+    std::string hex;
+    for (unsigned int i = 0; i < size; ++i) {
+        hex += "0123456789abcdef"[digest[i] >> 4];
+        hex += "0123456789abcdef"[digest[i] & 15];
+    }
+    for (std::size_t at = text.find(kSha256); at != std::string::npos; at = text.find(kSha256, at + hex.size())) {
+        text.replace(at, kSha256.size(), hex);
+    }
+    return text;
+}
 
 // A message with everything but its body. Throws Error (kInvalid).
 Message make_message(const Options& options, std::string_view body) {
@@ -35,10 +59,11 @@ Message make_message(const Options& options, std::string_view body) {
         message.header(header.substr(0, colon), value == std::string::npos ? "" : header.substr(value));
     }
     if (!options.key.empty()) message.key(options.key);
-    if (!options.dedup_id.empty()) message.dedup_id(options.dedup_id);
+    if (!options.dedup_id.empty()) message.dedup_id(fill_in(options.dedup_id, body));
     if (!options.content_type.empty()) message.content_type(options.content_type);
     if (!options.correlation_id.empty()) message.correlation_id(options.correlation_id);
     if (!options.reply_to.empty()) message.reply_to(options.reply_to);
+    if (options.max_attempts) message.max_attempts(*options.max_attempts);
     if (options.priority) message.priority(*options.priority);
     if (!options.delay.empty()) message.delay(parse_duration(options.delay).value_or(Millis{0}));
     if (const auto at = parse_time(options.at)) message.deliver_at(Clock::time_point(Millis{*at}));
@@ -175,7 +200,10 @@ void add_send(CLI::App& root, Context& context) {
         ->check(time_check())
         ->excludes("--delay");
     command->add_option("--ttl", options->ttl, "Expires so long after it was stored")->check(duration_check());
-    command->add_option("--dedup-id", options->dedup_id, "Store messages of this id only once");
+    command->add_option("--max-attempts", options->max_attempts, "Tries of this message, instead of the queue's")
+        ->check(CLI::Range(1, 1000));
+    command->add_option("--dedup-id", options->dedup_id,
+                        "Store messages of this id only once; {{sha256}} in it is the hash of the body");
     command->add_option("--priority", options->priority, "0 to 9, 9 is the most urgent")->check(CLI::Range(0, 9));
     command->add_option("--content-type", options->content_type, "Such as application/json");
     command->add_option("--correlation-id", options->correlation_id, "Ties it to another message");

@@ -46,7 +46,7 @@ Result<void> count_queue(const Scan& scan, NamespaceId ns, QueueContents& queue)
         for (const auto& [first, end] : state->done)
             queue.messages -= std::min<std::uint64_t>(queue.messages, end - first);
         for (const auto& run : state->runs) queue.started += run.count;
-        for (const auto& [first, end] : state->expired) {
+        for (const auto& [first, end] : state->leaving) {
             queue.messages -= std::min<std::uint64_t>(queue.messages, end - first);
             queue.dead += end - first;
         }
@@ -80,6 +80,8 @@ const char* tag_word(Tag tag) {
             return "placement";
         case Tag::kNamespace:
             return "namespace";
+        case Tag::kOrigin:
+            return "origin";
         case Tag::kProducer:
             return "producer";
         case Tag::kQueue:
@@ -88,6 +90,10 @@ const char* tag_word(Tag tag) {
             return "returned";
         case Tag::kBlockState:
             return "state";
+        case Tag::kDedup:
+            return "dedup";
+        case Tag::kTask:
+            return "task";
     }
     return "unknown";
 }
@@ -157,6 +163,7 @@ std::string key_text(std::string_view key) {
     if (!view->name.empty()) return out + "/" + std::string(view->name);
     if (view->queue.value != 0) out += "/" + std::to_string(view->queue.value);
     if (view->sequence.value != 0) out += "/" + std::to_string(view->sequence.value);
+    if (view->tag == Tag::kTask) out += "/" + std::to_string(view->task);
     return out;
 }
 
@@ -177,6 +184,12 @@ std::string check_record(const RecordView& record) {
             return decode_problem<storage::NamespaceRecord>(record.payload);
         case Tag::kPlacement:
             return decode_problem<storage::PlacementRecord>(record.payload);
+        case Tag::kOrigin:
+            return decode_problem<storage::OriginRecord>(record.payload);
+        case Tag::kDedup:
+            return decode_problem<storage::DedupRecord>(record.payload);
+        case Tag::kTask:
+            return decode_problem<storage::TaskRecord>(record.payload);
         case Tag::kShardCount:
             return decode_problem<storage::ShardCountRecord>(record.payload);
         case Tag::kProducer:
@@ -274,6 +287,21 @@ std::string describe_record(const RecordView& record) {
     if (key->tag == Tag::kDead) {
         const auto dead = storage::DeadRecord::decode(record.payload);
         return dead ? count(dead->deaths.size(), "deaths, ") + count(dead->attempts, "attempts") : dead.error().text;
+    }
+    if (key->tag == Tag::kOrigin) {
+        const auto origin = storage::OriginRecord::decode(record.payload);
+        if (!origin) return origin.error().text;
+        return "from queue " + std::to_string(origin->queue.value) + ", sequence " +
+               std::to_string(origin->sequence.value) + ", " + count(origin->redrives, "redrives");
+    }
+    if (key->tag == Tag::kDedup) {
+        const auto ids = storage::DedupRecord::decode(record.payload);
+        return ids ? count(ids->entries.size(), "ids") : ids.error().text;
+    }
+    if (key->tag == Tag::kTask) {
+        const auto task = storage::TaskRecord::decode(record.payload);
+        if (!task) return task.error().text;
+        return "redrive of " + task->queue_name + ", " + count(task->moved, "moved");
     }
     return check_record(record);
 }

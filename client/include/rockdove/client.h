@@ -206,6 +206,23 @@ private:
     std::unique_ptr<Properties, Drop> properties_;  // none for a bare body
 };
 
+// Which dead letters to send round again; by default all.
+class ROCKDOVE_API RedriveOptions {
+public:
+    RedriveOptions& to(std::string queue);         // instead of back to the same queue
+    RedriveOptions& reason(std::string reason);    // only what died of this last, such as "max_attempts"
+    RedriveOptions& filter(std::string filter);    // only what matches, such as "header.region = 'eu'"
+    RedriveOptions& limit(std::uint64_t letters);  // at most so many, the oldest first
+    RedriveOptions& rate(double per_second);       // not faster than this
+
+private:
+    friend detail::Access;
+    std::string to_, reason_, filter_;
+    std::uint64_t limit_ = 0;
+    double rate_ = 0;
+};
+static_assert(!std::is_aggregate_v<RedriveOptions>);
+
 // The broker's yes: stored as durably as the queue asks.
 struct Receipt {
     std::string id;              // for people and commands
@@ -375,13 +392,17 @@ public:
     QueueOptions& max_retry_delay(Millis delay);                                              // 1 day
     QueueOptions& max_messages(std::uint64_t messages);                                       // 0: unlimited
     QueueOptions& max_bytes(std::uint64_t bytes);                                             // 0: unlimited
-    QueueOptions& dead_max(std::uint64_t dead_letters);                                       // 100,000
-    QueueOptions& reconnect_grace(Millis time);                                               // 5 s
-    QueueOptions& ttl(Millis most);                  // bounds every message's time to live; 0: unlimited
-    QueueOptions& drop_expired(bool drop = true);    // an expired message is dropped instead of a dead letter
-    QueueOptions& pass_on_retry(bool pass = true);   // a message that waits for its next try does not hold its key
-    QueueOptions& pause_on_dead(bool pause = true);  // the key of a dead message stops until it is resumed
-    QueueOptions& oldest_every(std::uint32_t n);     // every n-th delivery is the oldest message; 0: never
+    QueueOptions& drop_oldest(bool drop = true);         // when full, instead of refusing new messages
+    QueueOptions& dead_max(std::uint64_t dead_letters);  // 100,000
+    QueueOptions& dead_letter_to(std::string queue);     // none
+    QueueOptions& reconnect_grace(Millis time);          // 5 s
+    QueueOptions& ttl(Millis most);                      // bounds every message's time to live; 0: unlimited
+    QueueOptions& drop_expired(bool drop = true);        // an expired message is dropped instead of a dead letter
+    QueueOptions& pass_on_retry(bool pass = true);       // a message that waits for its next try does not hold its key
+    QueueOptions& pause_on_dead(bool pause = true);      // the key of a dead message stops until it is resumed
+    QueueOptions& oldest_every(std::uint32_t n);         // every n-th delivery is the oldest message; 0: never
+    QueueOptions& dedup_window(Millis time);             // how long a dedup id counts, from its first message; 10 min
+    QueueOptions& dedup_until_done(bool done = true);    // instead it counts until its message is done
     // An existing queue is fine if it has these settings, else kConflict.
     QueueOptions& if_not_exists(bool fine = true);
 
@@ -393,9 +414,10 @@ private:
     std::optional<std::uint64_t> backoff_first_ms_, backoff_longest_ms_;
     std::optional<double> backoff_factor_, backoff_jitter_;
     std::optional<std::uint64_t> max_retry_delay_ms_, max_messages_, max_bytes_, dead_max_, reconnect_grace_ms_,
-        ttl_ms_;
-    std::optional<bool> drop_expired_, pass_on_retry_, pause_on_dead_;
+        ttl_ms_, dedup_window_ms_;
+    std::optional<bool> drop_oldest_, dedup_until_done_, drop_expired_, pass_on_retry_, pause_on_dead_;
     std::optional<std::uint32_t> oldest_every_;
+    std::optional<std::string> dead_letter_to_;
     bool if_not_exists_ = false;
 };
 static_assert(!std::is_aggregate_v<QueueOptions>);
@@ -432,6 +454,17 @@ public:
     // The same, pipelined: thousands of queues are made while the first would wait for the disk. Errors come through the
     // future. A future that is not waited for changes nothing.
     std::future<void> create_queue_async(std::string_view name, QueueOptions options = {});
+
+    // Takes a message back that nobody works on, by Receipt::id. Blocks until that is stored. Throws kNotFound; kConflict: it
+    // is started, or a dead letter.
+    void cancel(std::string_view message_id);
+    // Gives a scheduled message another time. Blocks until that is stored. Throws kNotFound; kConflict: it is due; kInvalid:
+    // it would expire before.
+    void reschedule(std::string_view message_id, Clock::time_point time);
+    // Sends dead letters round again, after what killed them has been mended. The broker does it as a task; blocks until that
+    // has ended, however long it takes, and returns how many were moved. Throws kNotFound, kInvalid, kRateLimited (too many
+    // tasks); kCancelled or kUnavailable if the task ended early, with what is known of it. The task goes on if this throws.
+    std::uint64_t redrive(std::string_view queue, RedriveOptions options = {});
 
     // Blocks until everything sent before is answered, one way or the other; never longer than operation_timeout.
     void flush();

@@ -13,8 +13,6 @@ Result<void> check_consume(const v1::Consume& consume) {
     };
     if (!consume.subscription().empty()) return unsupported("subscriptions");
     if (!consume.service().empty()) return unsupported("services");
-    if (consume.explicit_start()) return unsupported("explicit_start");
-    if (consume.ack_on_delivery()) return unsupported("ack_on_delivery");
     if (!consume.filter().empty()) return unsupported("filters");
     if (consume.credit_messages() > protocol::kMaxCredit) {
         return Error(ErrorCode::kInvalid, "credit_messages " + std::to_string(consume.credit_messages()) +
@@ -44,6 +42,8 @@ bool handle_consume(Session& session, const protocol::FrameView& frame) {
     request.credit_messages = consume.credit_messages();
     request.credit_bytes = consume.credit_bytes();
     request.lease = Millis(static_cast<std::int64_t>(consume.lease_ms()));
+    request.explicit_start = consume.explicit_start();
+    request.ack_on_delivery = consume.ack_on_delivery();
     request.held = *std::move(held);
     Result<core::ConsumeGrant> grant = session.ns().consume(request, session.shard().now());
     if (!grant) return refuse(session, frame, grant.error());

@@ -92,6 +92,8 @@ bool handle(Session& session, const FrameView& frame) {
             return handle_settle(session, frame);
         case FrameKind::kExtend:
             return handle_extend(session, frame);
+        case FrameKind::kStart:
+            return handle_start(session, frame);
         case FrameKind::kCancelConsumer:
             return handle_cancel_consumer(session, frame);
         case FrameKind::kQueueCreate:
@@ -126,6 +128,18 @@ bool handle(Session& session, const FrameView& frame) {
             return handle_clock_advance(session, frame);
         case FrameKind::kClockShow:
             return handle_clock_show(session, frame);
+        case FrameKind::kDeadList:
+            return handle_dead_list(session, frame);
+        case FrameKind::kDeadDelete:
+            return handle_dead_delete(session, frame);
+        case FrameKind::kRedrive:
+            return handle_redrive(session, frame);
+        case FrameKind::kTaskList:
+            return handle_task_list(session, frame);
+        case FrameKind::kTaskShow:
+            return handle_task_show(session, frame);
+        case FrameKind::kTaskCancel:
+            return handle_task_cancel(session, frame);
         case FrameKind::kHello:
         case FrameKind::kError:
         case FrameKind::kWelcome:
@@ -136,6 +150,8 @@ bool handle(Session& session, const FrameView& frame) {
         case FrameKind::kSettled:
         case FrameKind::kExtended:
         case FrameKind::kConsumerClosed:
+        case FrameKind::kStarted:
+        case FrameKind::kRecall:
         case FrameKind::kQueueInfo:
         case FrameKind::kQueueListReply:
         case FrameKind::kQueuePeekReply:
@@ -143,6 +159,9 @@ bool handle(Session& session, const FrameView& frame) {
         case FrameKind::kExplanation:
         case FrameKind::kStats:
         case FrameKind::kClockInfo:
+        case FrameKind::kDeadListReply:
+        case FrameKind::kTaskInfo:
+        case FrameKind::kTaskListReply:
             return refuse_and_close(
                 session, frame,
                 Error(ErrorCode::kProtocol, "a frame that a client may not send now (kind " +

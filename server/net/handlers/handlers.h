@@ -19,6 +19,7 @@ bool handle_cancel_consumer(Session& session, const protocol::FrameView& frame);
 
 bool handle_settle(Session& session, const protocol::FrameView& frame);
 bool handle_extend(Session& session, const protocol::FrameView& frame);
+bool handle_start(Session& session, const protocol::FrameView& frame);
 
 bool handle_queue_create(Session& session, const protocol::FrameView& frame);
 bool handle_queue_update(Session& session, const protocol::FrameView& frame);
@@ -37,6 +38,12 @@ bool handle_stats(Session& session, const protocol::FrameView& frame);
 
 bool handle_clock_advance(Session& session, const protocol::FrameView& frame);
 bool handle_clock_show(Session& session, const protocol::FrameView& frame);
+bool handle_dead_list(Session& session, const protocol::FrameView& frame);
+bool handle_dead_delete(Session& session, const protocol::FrameView& frame);
+bool handle_redrive(Session& session, const protocol::FrameView& frame);
+bool handle_task_list(Session& session, const protocol::FrameView& frame);
+bool handle_task_show(Session& session, const protocol::FrameView& frame);
+bool handle_task_cancel(Session& session, const protocol::FrameView& frame);
 
 // Answers and reads on.
 bool refuse(Session& session, const protocol::FrameView& frame, const Error& error);
@@ -62,9 +69,6 @@ bool parse(Session& session, const protocol::FrameView& frame, Message& message,
         error->code == ErrorCode::kProtocol ? refuse_and_close(session, frame, *error) : refuse(session, frame, *error);
     return false;
 }
-
-// A filter expression, as of `now`; null if it is empty. Error: kInvalid.
-Result<core::MessagePredicate> read_filter(std::string_view text, TimePoint now);
 
 // Ranges of Settle, Extend, Consume. Error: kInvalid.
 Result<std::vector<core::LeaseRange>> read_ranges(const google::protobuf::RepeatedPtrField<v1::SeqRange>& ranges);

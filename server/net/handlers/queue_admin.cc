@@ -15,9 +15,7 @@ Result<void> apply(const v1::QueueSettings& in, QueueSettings& out) {
     const auto ms = [](std::uint64_t value) {
         return Millis(static_cast<std::int64_t>(std::min<std::uint64_t>(value, INT64_MAX / 1000)));
     };
-    if (in.overflow() == v1::DROP_OLDEST) {
-        return Error(ErrorCode::kUnsupported, "this broker does not support overflow = drop_oldest yet");
-    }
+    if (in.overflow() != v1::OVERFLOW_UNSPECIFIED) out.overflow = static_cast<Overflow>(in.overflow());
     if (in.durability() != v1::DURABILITY_UNSPECIFIED) out.durability = static_cast<Durability>(in.durability());
     if (in.has_lease_ms()) out.lease = ms(in.lease_ms());
     if (in.has_max_attempts()) out.max_attempts = in.max_attempts();
@@ -38,6 +36,9 @@ Result<void> apply(const v1::QueueSettings& in, QueueSettings& out) {
     }
     if (in.key_on_dead() != v1::KEY_ON_DEAD_UNSPECIFIED) out.key_on_dead = static_cast<KeyOnDead>(in.key_on_dead());
     if (in.has_oldest_every()) out.oldest_every = in.oldest_every();
+    if (in.has_dedup_window_ms()) out.dedup_window = ms(in.dedup_window_ms());
+    if (in.dedup_mode() != v1::DEDUP_MODE_UNSPECIFIED) out.dedup_mode = static_cast<DedupMode>(in.dedup_mode());
+    if (in.has_dead_letter_to()) out.dead_letter_to = in.dead_letter_to();
     return {};
 }
 
@@ -100,7 +101,7 @@ bool handle_queue_update(Session& session, const protocol::FrameView& frame) {
     if (!existing) return refuse(session, frame, existing.error());
     QueueSettings settings = existing->settings;
     if (Result<void> ok = apply(update.settings(), settings); !ok) return refuse(session, frame, ok.error());
-    ns.update_queue(update.name(), settings, answer_info(session, frame.request_id));
+    ns.update_queue(update.name(), settings, session.shard().now(), answer_info(session, frame.request_id));
     return true;
 }
 
@@ -189,13 +190,11 @@ bool handle_queue_peek(Session& session, const protocol::FrameView& frame) {
     if (!parse(session, frame, request, go_on)) return go_on;
     const Result<std::uint32_t> limit = page(request.limit());
     if (!limit) return refuse(session, frame, limit.error());
-    Result<core::MessagePredicate> filter = read_filter(request.filter(), session.shard().now());
+    Result<core::MessagePredicate> filter = session.ns().format().filter(request.filter(), session.shard().now());
     if (!filter) return refuse(session, frame, filter.error());
     const std::size_t most = session.options().max_message_bytes;
     const std::size_t bytes =
         request.max_bytes() == 0 ? kDefaultPeekBytes : std::min<std::size_t>(request.max_bytes(), most);
-    const Result<core::QueueInfo> info = session.ns().show_queue(request.name());
-    if (!info) return refuse(session, frame, info.error());
     // With a filter more may be read than is answered.
     const std::size_t held = *filter ? std::max(bytes, core::kPeekScanBytes) : bytes;
     if (!session.begin_answer(held)) {
@@ -205,14 +204,13 @@ bool handle_queue_peek(Session& session, const protocol::FrameView& frame) {
     }
     session.ns().peek_queue(
         request.name(), Sequence(std::max<std::uint64_t>(request.from_seq(), 1)), *limit, bytes,
-        [weak = session.weak_from_this(), request_id = frame.request_id, id = info->id,
-         held](const Result<core::PeekResult>& result) {
+        [weak = session.weak_from_this(), request_id = frame.request_id, held](const Result<core::PeekResult>& result) {
             const auto self = weak.lock();
             if (!self) return;
             v1::Frame reply;
             reply.set_request_id(request_id);
             if (result) {
-                to_proto(*result, id, *reply.mutable_queue_peek_reply());
+                to_proto(*result, *reply.mutable_queue_peek_reply());
             } else {
                 to_proto(result.error(), *reply.mutable_error());
             }

@@ -1,4 +1,4 @@
-// Settle and extend.
+// Settle, extend and start.
 #include "protocol/limits.h"
 #include "server/net/handlers/handlers.h"
 
@@ -66,6 +66,22 @@ bool handle_extend(Session& session, const protocol::FrameView& frame) {
     request.ranges = *std::move(ranges);
     request.lease = clamp_ms(extend.lease_ms());
     session.ns().extend(request, session.shard().now());
+    return true;
+}
+
+bool handle_start(Session& session, const protocol::FrameView& frame) {
+    v1::Start start;
+    bool go_on = true;
+    if (!parse(session, frame, start, go_on)) return go_on;
+    if (start.ranges().empty()) return refuse(session, frame, Error(ErrorCode::kInvalid, "a start without ranges"));
+    Result<std::vector<core::LeaseRange>> ranges = read_ranges(start.ranges());
+    if (!ranges) return refuse(session, frame, ranges.error());
+    core::StartRequest request;
+    request.session = session.id();
+    request.request_id = frame.request_id;
+    request.consumer = start.consumer();
+    request.ranges = *std::move(ranges);
+    session.ns().start(request, session.shard().now());
     return true;
 }
 

@@ -122,7 +122,6 @@ TEST_CASE("the broker's refusals reach the caller as codes", "[client][feature]"
     CHECK(code_of([&] { client.send("jobs", Message{"x"}.key(std::string(257, 'k'))); }) == ErrorCode::kInvalid);
     CHECK(code_of([&] { client.send("jobs", Message{"x"}.delay(1s).deliver_at(Clock::time_point(1'700'000'000s))); }) ==
           ErrorCode::kInvalid);
-    CHECK(code_of([&] { client.send("jobs", Message{"x"}.dedup_id("d")); }) == ErrorCode::kUnsupported);
     CHECK(client.send("jobs", "1").room == 1);
     auto fits = client.send_async("jobs", "2");
     auto refused = client.send_async("jobs", "3");
@@ -130,6 +129,55 @@ TEST_CASE("the broker's refusals reach the caller as codes", "[client][feature]"
     CHECK(code_of([&] { refused.get(); }) == ErrorCode::kFull);
     Worker worker = client.receive("nowhere", [](Job&) { return Outcome(); });
     CHECK(code_of([&] { worker.wait(); }) == ErrorCode::kNotFound);
+}
+
+TEST_CASE("a message is taken back, moved in time, and dead letters are redriven", "[client]") {
+    Daemon daemon(ROCKDOVED_PATH);
+    Client client(quick(daemon));
+    client.create_queue("jobs");
+    client.create_queue("other");
+    const Receipt later = client.send("jobs", Message{"later"}.delay(1h));
+    const Receipt never = client.send("jobs", Message{"never"}.delay(1h));
+    client.cancel(never.id);
+    CHECK(code_of([&] { client.cancel(never.id); }) == ErrorCode::kNotFound);
+    client.reschedule(later.id, Clock::now());
+    CHECK(code_of([&] { client.reschedule(later.id, Clock::now()); }) == ErrorCode::kConflict);
+    Receiver inbox = client.open_receiver("jobs");
+    std::optional<Job> job = inbox.next(20s);
+    REQUIRE(job);
+    CHECK(job->body() == "later");
+    CHECK(code_of([&] { client.cancel(later.id); }) == ErrorCode::kConflict);
+    std::move(*job).reject("bad");
+    CHECK(client.redrive("jobs", RedriveOptions().filter("priority > 4")) == 0);
+    CHECK(client.redrive("jobs", RedriveOptions().reason("max_attempts")) == 0);
+    CHECK(client.redrive("jobs", RedriveOptions().to("other").reason("rejected").limit(5).rate(100)) == 1);
+    CHECK(code_of([&] { client.redrive("nowhere"); }) == ErrorCode::kNotFound);
+    CHECK(code_of([&] { client.redrive("jobs", RedriveOptions().filter("(")); }) == ErrorCode::kInvalid);
+    Receiver other = client.open_receiver("other");
+    job = other.next(20s);
+    REQUIRE(job);
+    CHECK(job->id() == later.id);
+}
+
+TEST_CASE("a dedup id stores a message once", "[client]") {
+    Daemon daemon(ROCKDOVED_PATH);
+    Client client(quick(daemon));
+    client.create_queue("jobs", QueueOptions().dedup_until_done());
+    client.create_queue("window", QueueOptions().dedup_window(1h));
+    for (const char* queue : {"jobs", "window"}) {
+        const Receipt first = client.send(queue, Message{"x"}.dedup_id("d"));
+        CHECK_FALSE(first.duplicate);
+        const Receipt again = client.send(queue, Message{"x"}.dedup_id("d"));
+        CHECK(again.duplicate);
+        CHECK(again.id == first.id);
+        CHECK(again.sequence == first.sequence);
+        CHECK(code_of([&] { client.send(queue, Message{"y"}.dedup_id("d")); }) == ErrorCode::kDedupConflict);
+        Receiver inbox = client.open_receiver(queue);
+        std::optional<Job> job = inbox.next(20s);
+        REQUIRE(job);
+        std::move(*job).ack();
+        CHECK(client.send(queue, Message{"x"}.dedup_id("d")).duplicate == (std::string(queue) == "window"));
+    }
 }
 
 TEST_CASE("queues are made by the hundred, and a refusal reaches its own future", "[client][feature]") {

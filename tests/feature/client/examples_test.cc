@@ -64,6 +64,32 @@ TEST_CASE("a customer's orders are worked on in order, one at a time", "[client]
           "customer-9: created paid packed shipped\n");
 }
 
+TEST_CASE("a payment is done once, however often it is asked for", "[client][feature][examples]") {
+    rockdove::test::Daemon daemon(ROCKDOVED_PATH);
+    const Output output = run(std::string(PAYMENTS_PATH) + " " + daemon.url());
+    CHECK(output.status == 0);
+    CHECK(output.text ==
+          "invoice 4711: accepted\n"
+          "invoice 4711: asked for before\n"
+          "invoice 4711: another payment was asked for before\n"
+          "invoice 4712: accepted\n"
+          "paid {\"cents\":1200}\n"
+          "paid {\"cents\":500}\n"
+          "invoice 4711: asked for before\n");
+}
+
+TEST_CASE("a poison message does not stop its queue, and is redriven after the fix", "[client][feature][examples]") {
+    rockdove::test::Daemon daemon(ROCKDOVED_PATH);
+    const Output output = run(std::string(POISON_MESSAGE_PATH) + " " + daemon.url());
+    CHECK(output.status == 0);
+    for (const char* line : {"booked 12.50\n", "booked 99.00\n", "attempt 1: amount \"12,50\" is not a number\n",
+                             "attempt 2: amount \"12,50\" is not a number\n",
+                             "attempt 3: amount \"12,50\" is not a number\nthe code is mended\nbooked 12.50\n"}) {
+        CHECK_THAT(output.text, Catch::Contains(line));
+    }
+    CHECK(std::count(output.text.begin(), output.text.end(), '\n') == 7);
+}
+
 TEST_CASE("a quick start without a broker says so and fails", "[client][feature][examples]") {
     std::string url;
     {

@@ -1,6 +1,7 @@
 // A backlog lives on disk: memory stays bounded, blocks are read when their turn comes, damaged ones are skipped.
 #include <catch2/catch.hpp>
 
+#include "server/core/opaque_format.h"
 #include "storage/keys.h"
 #include "tests/support/core_fixture.h"
 
@@ -361,14 +362,19 @@ Result<void> recover_again(NamespaceFixture& queue) {
         void confirm(const core::Confirmation&) override {}
         void deliver(const core::Delivery&) override {}
         void settled(const core::SettleReply&) override {}
+        void started(const core::StartReply&) override {}
+        void recall(const core::Recall&) override {}
         void fail(SessionId, std::uint64_t, const Error&) override {}
         void consumer_closed(SessionId, std::uint64_t, const Error&) override {}
         [[nodiscard]] bool has_room(SessionId) const override { return true; }
         void read(const core::ReadRequest&, core::ReadDone) override {}
+        void read_dead(const core::DeadReadRequest&, core::DeadDone) override {}
     } nobody;
     core::WindowBudget window;
+    const core::OpaqueFormat format;
     core::Namespace other(
-        NamespaceId(1), "default", {}, stage, nobody, nobody, window, [] { return 0.5; }, [](const std::string&) {});
+        NamespaceId(1), "default", {}, stage, nobody, nobody, window, [] { return 0.5; }, format,
+        [](const std::string&) {});
     return other.recover(queue.store(), {});
 }
 

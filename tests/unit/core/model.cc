@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <tuple>
 
 namespace rockdove::test {
 
@@ -42,14 +43,14 @@ std::uint64_t ModelQueue::bytes() const {
 
 std::uint64_t ModelQueue::held(const std::string& consumer) const {
     std::uint64_t n = 0;
-    for (const ModelMessage& m : messages) n += m.waits_for(consumer) ? 1 : 0;
-    return n;
+    for (const ModelMessage& m : messages) n += m.held_by(consumer) ? 1 : 0;
+    return n + consumers.at(consumer).taken;
 }
 
 std::uint64_t ModelQueue::held_bytes(const std::string& consumer) const {
     std::uint64_t n = 0;
-    for (const ModelMessage& m : messages) n += m.waits_for(consumer) ? m.bytes : 0;
-    return n;
+    for (const ModelMessage& m : messages) n += m.held_by(consumer) ? m.bytes : 0;
+    return n + consumers.at(consumer).taken_bytes;
 }
 
 // E-1, E-2: it is the first of its key, and nothing holds that.
@@ -58,7 +59,7 @@ bool ModelQueue::key_allows(const ModelMessage& message, TimePoint now) const {
     if (paused_keys.contains(message.key)) return false;
     for (const ModelMessage& m : messages) {
         if (m.key != message.key || m.seq == message.seq) continue;
-        if (m.state == State::kStarted) return false;
+        if (m.state == State::kStarted || m.state == State::kBuffered) return false;
         if (m.state == State::kWaiting && settings.key_on_retry == KeyOnRetry::kHold) return false;
         const bool before = std::pair(m.place, m.seq) < std::pair(message.place, message.seq);
         if (m.state == State::kReady && m.expires > now && before) return false;
@@ -70,12 +71,49 @@ ModelMessage* ModelQueue::first_ready(TimePoint now) {
     const bool oldest = settings.oldest_every != 0 && (choices + 1) % settings.oldest_every == 0;
     ModelMessage* first = nullptr;
     for (ModelMessage& m : messages) {
-        if (m.state != State::kReady || m.expires <= now || !key_allows(m, now)) continue;
+        if (m.state != State::kReady || m.expires <= now || is_new(m) || !key_allows(m, now)) continue;
         const bool urgent = first != nullptr && m.priority > first->priority && !oldest;
         const bool equal = first != nullptr && (m.priority == first->priority || oldest);
         if (first == nullptr || urgent || (equal && m.place < first->place)) first = &m;
     }
     return first;
+}
+
+const ModelDedup* ModelQueue::find_duplicate(const base::DedupId& id, TimePoint now) const {
+    const auto it = dedup.find(id.low);
+    if (id.empty() || it == dedup.end()) return nullptr;
+    const bool counts = settings.dedup_mode == DedupMode::kUntilDone
+                            ? messages[it->second.seq - 1].counts()
+                            : it->second.committed + settings.dedup_window > now;
+    return counts ? &it->second : nullptr;
+}
+
+// of the least urgent, up to this priority, the one with the earliest position.
+ModelMessage* ModelQueue::victim(int priority) {
+    ModelMessage* first = nullptr;
+    const auto rank = [&](const ModelMessage& m) { return std::tuple(m.priority, m.place, m.seq); };
+    for (ModelMessage& m : messages) {
+        const bool in_hand = m.state == State::kStarted || m.state == State::kBuffered;
+        if (!m.counts() || in_hand || m.priority > priority) continue;
+        if (first == nullptr || rank(m) < rank(*first)) first = &m;
+    }
+    return first;
+}
+
+// It leaves its consumer's buffer without the consumer's doing, who is told.
+void ModelQueue::unbuffer(ModelMessage& message) {
+    if (message.state != State::kBuffered) return;
+    recalls.insert(message.seq);
+    message.state = State::kReady;
+    message.consumer.clear();
+}
+
+void ModelQueue::unbuffer_all(const std::string& consumer) {
+    for (ModelMessage& m : messages) {
+        if (m.state != State::kBuffered || m.consumer != consumer) continue;
+        m.state = State::kReady;
+        m.consumer.clear();
+    }
 }
 
 bool ModelQueue::has_credit(const std::string& name, const ModelMessage& message) const {
@@ -100,7 +138,7 @@ std::string Model::queue_of(const Received& message) const {
 }
 
 std::string ModelMessage::text(TimePoint now) const {
-    static constexpr const char* kStates[] = {"scheduled", "ready", "started", "waiting", "dead", "gone"};
+    static constexpr const char* kStates[] = {"scheduled", "ready", "buffered", "started", "waiting", "dead", "gone"};
     std::string out = "\n    " + std::to_string(seq) + " " + kStates[static_cast<int>(state)] + " priority " +
                       std::to_string(priority) + " place " + std::to_string((place - now).count());
     if (!key.empty()) out += " key " + key;
@@ -125,6 +163,7 @@ void Model::die(ModelQueue& queue, ModelMessage& message) {
 }
 
 void Model::die_expired(ModelQueue& queue, ModelMessage& message) {
+    queue.unbuffer(message);
     ++queue.expired;
     if (queue.settings.on_expire == OnExpire::kDead) {
         const std::set<std::string> paused = queue.paused_keys;
@@ -210,6 +249,8 @@ Result<std::vector<Fate>> Model::publish(const std::string& name, SessionId sess
     std::vector<Fate> fates;
     bool full = false;
     bool any = false;
+    const std::uint64_t dropped_before = queue.dropped;
+    const std::uint64_t first_new = queue.messages.size() + 1;
     for (std::size_t i = 0; i < bodies.size(); ++i) {
         Fate fate;
         const ModelAnswer* answer = nullptr;
@@ -219,12 +260,38 @@ Result<std::vector<Fate>> Model::publish(const std::string& name, SessionId sess
         const std::uint64_t size = Batch::message_bytes(bodies[i].size(), keys[i].size());
         std::uint64_t max_bytes = queue.settings.max_bytes;
         if (max_bytes == 0 && !queue.durable()) max_bytes = kMemoryQueueBytes;
-        full = full || (answer == nullptr &&
-                        ((queue.settings.max_messages != 0 && queue.all() >= queue.settings.max_messages) ||
-                         (max_bytes != 0 && queue.bytes() + size > max_bytes)));
+        const ModelDedup* first = queue.find_duplicate(traits[i].dedup, now);
+        const auto no_room = [&] {
+            return (queue.settings.max_messages != 0 && queue.all() >= queue.settings.max_messages) ||
+                   (max_bytes != 0 && queue.bytes() + size > max_bytes);
+        };
+        if (!full && answer == nullptr && first == nullptr) {
+            const bool drops =
+                queue.settings.overflow == Overflow::kDropOldest && (max_bytes == 0 || size <= max_bytes);
+            while (drops && no_room()) {
+                ModelMessage* gone = queue.victim(traits[i].priority);
+                if (gone == nullptr) break;
+                ++queue.dropped;
+                if (queue.settings.on_expire == OnExpire::kDrop) {
+                    gone->state = State::kGone;
+                } else {
+                    gone->state = State::kDead;
+                    ++queue.died;
+                    evict(queue);
+                }
+            }
+            full = no_room();
+        }
         if (answer != nullptr) {
             fate.kind = answer->queue == queue.id ? Fate::kDuplicate : Fate::kConflict;
             fate.seq = answer->seq;
+        } else if (first != nullptr) {
+            fate.kind = first->body == traits[i].dedup.body ? Fate::kDuplicate : Fate::kDedupConflict;
+            fate.seq = first->seq;
+            if (producer != nullptr && fate.kind == Fate::kDuplicate) {
+                producer->answers[producer_seq + i] = ModelAnswer{queue.id, fate.seq, queue.durable()};
+                producer->stored = producer->stored || queue.durable();
+            }
         } else if (full) {
             fate.kind = Fate::kFull;
         } else {
@@ -246,6 +313,8 @@ Result<std::vector<Fate>> Model::publish(const std::string& name, SessionId sess
             }
             queue.messages.push_back(message);
             ++queue.accepted;
+            const base::DedupId& id = traits[i].dedup;
+            if (!id.empty()) queue.dedup[id.low] = ModelDedup{message.seq, id.body, now};
             if (producer != nullptr) {
                 producer->answers[producer_seq + i] = ModelAnswer{queue.id, fate.seq, queue.durable()};
                 producer->stored = producer->stored || queue.durable();
@@ -254,13 +323,21 @@ Result<std::vector<Fate>> Model::publish(const std::string& name, SessionId sess
         any = any || fate.kind == Fate::kAccepted || fate.kind == Fate::kDuplicate;
         fates.push_back(fate);
     }
-    if (!any) return error(fates.front().kind == Fate::kFull ? ErrorCode::kFull : ErrorCode::kConflict);
+    if (queue.dropped != dropped_before) queue.not_visible_from = first_new;
+    if (!any) {
+        return error(fates.front().kind == Fate::kFull            ? ErrorCode::kFull
+                     : fates.front().kind == Fate::kDedupConflict ? ErrorCode::kDedupConflict
+                                                                  : ErrorCode::kConflict);
+    }
     return fates;
 }
 
 Result<std::vector<std::uint64_t>> Model::consume(const ConsumeOptions& request, std::vector<Closed>& closed) {
     ModelSession& session = sessions.at(request.session);
     if (session.consumers.contains(request.number)) return error(ErrorCode::kInvalid);
+    if (request.ack_on_delivery && (request.explicit_start || !request.held.empty())) {
+        return error(ErrorCode::kInvalid);
+    }
     if (!queues.contains(request.queue)) return error(ErrorCode::kNotFound);
     ModelQueue& queue = queues.at(request.queue);
     ModelConsumer& consumer = queue.consumers[request.name];
@@ -268,6 +345,8 @@ Result<std::vector<std::uint64_t>> Model::consume(const ConsumeOptions& request,
         closed.push_back(Closed{consumer.session, consumer.number, ErrorCode::kConflict});
         sessions.at(consumer.session).consumers.erase(consumer.number);
     }
+    queue.unbuffer_all(request.name);
+    consumer.taken = consumer.taken_bytes = 0;
     std::vector<std::uint64_t> kept;
     for_held(queue, request.name, request.held, [&](ModelMessage& m) { kept.push_back(m.seq); });
     for (ModelMessage& m : queue.messages) {
@@ -277,6 +356,8 @@ Result<std::vector<std::uint64_t>> Model::consume(const ConsumeOptions& request,
     consumer.number = request.number;
     consumer.credit = request.credit;
     consumer.credit_bytes = request.credit_bytes;
+    consumer.explicit_start = request.explicit_start;
+    consumer.ack_on_delivery = request.ack_on_delivery;
     consumer.lease = request.lease == Millis(0) ? queue.settings.lease : request.lease;
     consumer.grace_end = TimePoint::max();
     session.consumers[request.number] = {request.queue, request.name};
@@ -296,7 +377,8 @@ Result<std::uint64_t> Model::cancel(SessionId session, std::uint64_t number) {
     const auto found = find(session, number);
     if (!found) return error(ErrorCode::kNotFound);
     ModelQueue& queue = queues.at(found->first);
-    const std::uint64_t held = queue.held(found->second);
+    const std::uint64_t held = queue.held(found->second) - queue.consumers.at(found->second).taken;
+    queue.unbuffer_all(found->second);
     for (ModelMessage& m : queue.messages) {
         if (m.waits_for(found->second)) give_back(queue, m);
     }
@@ -305,16 +387,19 @@ Result<std::uint64_t> Model::cancel(SessionId session, std::uint64_t number) {
     return held;
 }
 
-// Calls handle for every message of the ranges that the consumer holds; the reply names the others.
-template <class Handle>
-core::SettleReply Model::for_held(ModelQueue& queue, const std::string& consumer, const std::vector<LeaseRange>& ranges,
-                                  Handle&& handle) {
+// Calls handle for every message of the ranges that the consumer has and that `is_meant`; the reply names the others.
+template <class IsMeant, class Handle>
+core::SettleReply Model::for_some(ModelQueue& queue, const std::string& consumer, const std::vector<LeaseRange>& ranges,
+                                  IsMeant&& is_meant, Handle&& handle) {
     core::SettleReply reply;
     for (const LeaseRange& range : ranges) {
         bool open = false;
         for (std::uint64_t seq = range.first.value; seq <= range.last.value; ++seq) {
             ModelMessage* m = seq <= queue.messages.size() ? &queue.messages[seq - 1] : nullptr;
-            if (m != nullptr && m->waits_for(consumer) && m->lease == range.lease && m->epoch == range.epoch) {
+            const bool there = m != nullptr && m->held_by(consumer) && is_meant(*m);
+            const bool buffered = there && m->state == State::kBuffered;
+            if (there && (buffered ? m->buffered : m->lease) == range.lease &&
+                (buffered ? epoch : m->epoch) == range.epoch) {
                 handle(*m);
                 ++reply.count;
                 open = false;
@@ -329,23 +414,81 @@ core::SettleReply Model::for_held(ModelQueue& queue, const std::string& consumer
     return reply;
 }
 
+template <class Handle>
+core::SettleReply Model::for_held(ModelQueue& queue, const std::string& consumer, const std::vector<LeaseRange>& ranges,
+                                  Handle&& handle, bool buffered_too) {
+    const auto meant = [&](const ModelMessage& m) { return m.state == State::kStarted || buffered_too; };
+    return for_some(queue, consumer, ranges, meant, handle);
+}
+
 Result<core::SettleReply> Model::settle(SessionId session, std::uint64_t number, Outcome outcome,
                                         const std::vector<LeaseRange>& ranges, std::optional<Millis> after) {
     const auto found = find(session, number);
     if (!found) return error(ErrorCode::kNotFound);
     ModelQueue& queue = queues.at(found->first);
-    return for_held(queue, found->second, ranges, [&](ModelMessage& m) {
-        if (outcome == Outcome::kAck) {
-            m.state = State::kGone;
-            ++queue.acked;
-        } else if (outcome == Outcome::kRetry) {
-            retry(queue, m, after);
-        } else if (outcome == Outcome::kRelease) {
-            release(queue, m, after);
-        } else {
-            die(queue, m);
+    ModelConsumer& consumer = queue.consumers.at(found->second);
+    if (consumer.ack_on_delivery) {
+        core::SettleReply reply;
+        for (const LeaseRange& range : ranges) {
+            const std::uint64_t n = std::min(range.last.value - range.first.value + 1, consumer.taken);
+            if (outcome != Outcome::kAck || n == 0) {
+                reply.stale.push_back(range);
+                continue;
+            }
+            consumer.taken_bytes -= consumer.taken_bytes * n / consumer.taken;
+            consumer.taken -= n;
+            reply.count += n;
         }
-    });
+        return reply;
+    }
+    const bool give_back_unstarted = consumer.explicit_start && outcome == Outcome::kRelease;
+    return for_held(
+        queue, found->second, ranges,
+        [&](ModelMessage& m) {
+            if (m.state == State::kBuffered) {
+                m.state = State::kReady;
+                m.consumer.clear();
+                return;
+            }
+            if (outcome == Outcome::kAck) {
+                m.state = State::kGone;
+                ++queue.acked;
+            } else if (outcome == Outcome::kRetry) {
+                retry(queue, m, after);
+            } else if (outcome == Outcome::kRelease) {
+                release(queue, m, after);
+            } else {
+                die(queue, m);
+            }
+        },
+        give_back_unstarted);
+}
+
+Result<core::StartReply> Model::start(SessionId session, std::uint64_t number, const std::vector<LeaseRange>& ranges) {
+    const auto found = find(session, number);
+    if (!found) return error(ErrorCode::kNotFound);
+    ModelQueue& queue = queues.at(found->first);
+    core::StartReply reply;
+    reply.lease = queue.consumers.at(found->second).lease;
+    const auto begin = [&](ModelMessage& m) {
+        m.state = State::kStarted;
+        ++m.attempts;
+        ++m.lease;
+        m.epoch = epoch;
+        m.due = now + reply.lease;
+        reply.started.push_back({{Sequence(m.seq), Sequence(m.seq), epoch, m.lease}, m.attempts});
+    };
+    const auto startable = [&](const ModelMessage& m) { return m.state == State::kBuffered && m.expires > now; };
+    reply.stale = for_some(queue, found->second, ranges, startable, begin).stale;
+    return reply;
+}
+
+void Model::pause(const std::string& name, bool paused) {
+    ModelQueue& queue = queues.at(name);
+    queue.paused = paused;
+    for (ModelMessage& m : queue.messages) {
+        if (paused) queue.unbuffer(m);
+    }
 }
 
 Result<core::SettleReply> Model::extend(SessionId session, std::uint64_t number, const std::vector<LeaseRange>& ranges,
@@ -364,6 +507,7 @@ Result<std::uint64_t> Model::cancel_message(const std::string& name, std::uint64
     }
     ModelMessage& m = queue.messages[seq - 1];
     if (m.state == State::kStarted || m.state == State::kDead) return error(ErrorCode::kConflict);
+    queue.unbuffer(m);
     m.state = State::kGone;
     return 1;
 }
@@ -392,6 +536,7 @@ std::uint64_t Model::resume_keys(const std::string& name, const std::string& key
 std::uint64_t Model::purge(const std::string& name) {
     std::uint64_t n = 0;
     for (ModelMessage& m : queues.at(name).messages) {
+        queues.at(name).unbuffer(m);
         if (m.state != State::kScheduled && m.state != State::kReady && m.state != State::kWaiting) continue;
         m.state = State::kGone;
         ++n;
@@ -420,6 +565,8 @@ void Model::disconnect(SessionId id, bool clean) {
         }
         ModelQueue& queue = queues.at(at.first);
         ModelConsumer& consumer = queue.consumers.at(at.second);
+        queue.unbuffer_all(at.second);
+        consumer.taken = consumer.taken_bytes = 0;
         consumer.session = SessionId(0);
         consumer.grace_end = now + queue.settings.reconnect_grace;
     }
@@ -431,7 +578,15 @@ void Model::disconnect(SessionId id, bool clean) {
     sessions.erase(id);
 }
 
+void ModelQueue::forget_ids(TimePoint now) {
+    std::erase_if(dedup, [&](const auto& entry) {
+        return settings.dedup_mode == DedupMode::kUntilDone ? !messages[entry.second.seq - 1].counts()
+                                                            : entry.second.committed + settings.dedup_window <= now;
+    });
+}
+
 void Model::update(const std::string& name, const QueueSettings& settings) {
+    queues.at(name).forget_ids(now);
     queues.at(name).settings = settings;
     evict(queues.at(name));
 }
@@ -455,6 +610,7 @@ TimePoint Model::next_event() const {
 
 void Model::on_time() {
     for (auto& [name, queue] : queues) {
+        if (queue.settings.dedup_mode == DedupMode::kWindow) queue.forget_ids(now);
         for (auto& [consumer_name, consumer] : queue.consumers) {
             if (consumer.session.value != 0 || consumer.grace_end > now) continue;
             consumer.grace_end = TimePoint::max();
@@ -487,12 +643,17 @@ void Model::restart(std::uint64_t new_epoch) {
     for (auto& [name, queue] : queues) {
         if (!queue.durable()) queue.messages.clear();
         if (!queue.durable()) queue.paused_keys.clear();
+        if (!queue.durable()) queue.dedup.clear();
         queue.accepted = queue.delivered = queue.acked = queue.retried = queue.died = queue.evicted = queue.expired = 0;
+        queue.dropped = 0;
         queue.choices = 0;
         for (auto& [consumer_name, consumer] : queue.consumers) {
+            queue.unbuffer_all(consumer_name);
+            consumer.taken = consumer.taken_bytes = 0;
             consumer.session = SessionId(0);
             consumer.grace_end = TimePoint::max();
         }
+        queue.recalls.clear();
     }
     for (auto& [id, producer] : producers) {
         producer.session = SessionId(0);
@@ -508,6 +669,10 @@ void Model::delivered(const std::string& name, const Received& got) {
     const std::string consumer = find(got.session, got.consumer)->second;
     expect(!queue.paused, what + "the queue is paused");
     ModelMessage* m = queue.first_ready(now);
+    if (m == nullptr || got.seq.value != m->seq) {
+        queue.not_visible_from = UINT64_MAX;
+        m = queue.first_ready(now);
+    }
     expect(m != nullptr, what + "nothing is ready");
     std::string what_is_there;
     if (got.seq.value != m->seq) {
@@ -518,23 +683,62 @@ void Model::delivered(const std::string& name, const Received& got) {
     expect(got.seq.value == m->seq, what + "should have been " + std::to_string(m->seq) + "; there is" + what_is_there);
     expect(queue.has_credit(consumer, *m), what + consumer + " has no credit for it");
     expect(got.body == m->body, what + "body");
+    ModelConsumer& by = queue.consumers.at(consumer);
     expect_equal(what + "attempt", got.attempt, m->attempts + 1);
-    expect_equal(what + "lease", got.lease, m->lease + 1);
+    if (!by.explicit_start) expect_equal(what + "lease", got.lease, m->lease + 1);
+    expect(((got.lease & core::kBufferedBit) != 0) == by.explicit_start, what + "whether its lease is one");
     expect_equal(what + "epoch", got.epoch, epoch);
-    const Millis lease = queue.consumers.at(consumer).lease;
+    const Millis lease = by.lease;
     expect(got.lease_time == lease, what + "lease time");
+    ++queue.delivered;
+    ++queue.choices;
+    if (by.ack_on_delivery) {
+        m->state = State::kGone;
+        ++queue.acked;
+        ++by.taken;
+        by.taken_bytes += m->bytes;
+        return;
+    }
+    m->consumer = consumer;
+    if (by.explicit_start) {
+        m->state = State::kBuffered;
+        m->buffered = got.lease;
+        return;
+    }
     m->state = State::kStarted;
     ++m->attempts;
     ++m->lease;
     m->epoch = epoch;
     m->due = now + lease;
-    m->consumer = consumer;
-    ++queue.delivered;
-    ++queue.choices;
+}
+
+// C-3: because it left the queue or the queue was paused, or to make room for something more urgent.
+void Model::recalled(const std::string& name, const Received& got) {
+    const std::string what = "recall of " + name + "/" + std::to_string(got.seq.value) + ": ";
+    ModelQueue& queue = queues.at(name);
+    ModelMessage& m = queue.messages.at(got.seq.value - 1);
+    expect_equal(what + "number", got.lease, m.buffered);
+    if (queue.recalls.erase(m.seq) != 0) return;
+    expect(m.state == State::kBuffered, what + "it is in no buffer");
+    expect(m.consumer == find(got.session, got.consumer)->second, what + "told to another one");
+    const ModelMessage* urgent = queue.first_ready(now);
+    if (urgent == nullptr || urgent->priority <= m.priority) {
+        queue.not_visible_from = UINT64_MAX;
+        urgent = queue.first_ready(now);
+    }
+    expect(urgent != nullptr && urgent->priority > m.priority, what + "for nothing more urgent");
+    expect(!queue.has_credit(m.consumer, *urgent), what + "there is credit for what is urgent");
+    for (const ModelMessage& other : queue.messages) {
+        const bool less = std::pair(other.priority, m.place) < std::pair(m.priority, other.place);
+        expect(other.state != State::kBuffered || !less, what + std::to_string(other.seq) + " would have been the one");
+    }
+    m.state = State::kReady;
+    m.consumer.clear();
 }
 
 void Model::check_nothing_left_to_deliver() {
     for (auto& [name, queue] : queues) {
+        queue.not_visible_from = UINT64_MAX;
         const ModelMessage* m = queue.paused ? nullptr : queue.first_ready(now);
         if (m == nullptr) continue;
         for (const auto& [consumer, unused] : queue.consumers) {
@@ -548,6 +752,7 @@ void Model::check_info(const std::string& name, const QueueInfo& info, bool exac
     const ModelQueue& queue = queues.at(name);
     expect_equal(name + ".ready", info.ready, queue.count(State::kReady));
     expect_equal(name + ".started", info.started, queue.count(State::kStarted));
+    expect_equal(name + ".buffered", info.buffered, queue.count(State::kBuffered));
     expect_equal(name + ".scheduled", info.scheduled, queue.count(State::kScheduled));
     expect_equal(name + ".waiting", info.waiting, queue.count(State::kWaiting));
     expect_equal(name + ".dead", info.dead, queue.count(State::kDead));
@@ -563,6 +768,7 @@ void Model::check_info(const std::string& name, const QueueInfo& info, bool exac
     expect_equal(name + ".died", info.died, queue.died);
     expect_equal(name + ".dead_evicted", info.dead_evicted, queue.evicted);
     expect_equal(name + ".expired", info.expired, queue.expired);
+    expect_equal(name + ".dropped", info.dropped, queue.dropped);
     if (exact_bytes) expect_equal(name + ".bytes", info.bytes, queue.bytes());
     expect((info.bytes == 0) == (queue.all() == 0), name + ".bytes is " + std::to_string(info.bytes));
     expect((info.oldest_commit_time_ms == 0) == (queue.all() == 0), name + ".oldest_commit_time_ms");
@@ -577,14 +783,17 @@ void Model::check_peek(const std::string& name, const core::PeekResult& result) 
         expect(at < result.items.size(), what + "missing");
         const core::PeekItem& item = result.items[at++];
         expect_equal(what + "order", item.sequence.value, m.seq);
-        const core::PeekState state = m.state == State::kScheduled ? core::PeekState::kScheduled
-                                      : m.state == State::kReady   ? core::PeekState::kReady
-                                      : m.state == State::kStarted ? core::PeekState::kStarted
-                                                                   : core::PeekState::kWaiting;
+        const core::PeekState state = m.state == State::kScheduled  ? core::PeekState::kScheduled
+                                      : m.state == State::kReady    ? core::PeekState::kReady
+                                      : m.state == State::kStarted  ? core::PeekState::kStarted
+                                      : m.state == State::kBuffered ? core::PeekState::kBuffered
+                                                                    : core::PeekState::kWaiting;
         expect_equal(what + "state", static_cast<std::uint64_t>(item.state), static_cast<std::uint64_t>(state));
         expect_equal(what + "attempts", item.attempts, m.attempts);
-        expect(item.consumer == (m.state == State::kStarted ? m.consumer : std::string()), what + "consumer");
-        const std::int64_t due = m.state == State::kReady ? 0 : to_unix_ms(m.due);
+        const bool in_hand = m.state == State::kStarted || m.state == State::kBuffered;
+        expect(item.consumer == (in_hand ? m.consumer : std::string()), what + "consumer");
+        const bool timeless = m.state == State::kReady || m.state == State::kBuffered;
+        const std::int64_t due = timeless ? 0 : to_unix_ms(m.due);
         expect(item.visible_at_ms == due, what + "visible_at: core is " + std::to_string(item.visible_at_ms - due) +
                                               " ms behind the model; it is" + m.text(now));
     }
@@ -593,6 +802,13 @@ void Model::check_peek(const std::string& name, const core::PeekResult& result) 
 
 void Model::adopt_started(const std::string& name, const core::PeekResult& result) {
     ModelQueue& queue = queues.at(name);
+    const bool at_most_once = std::any_of(queue.consumers.begin(), queue.consumers.end(),
+                                          [](const auto& entry) { return entry.second.ack_on_delivery; });
+    for (ModelMessage& m : queue.messages) {
+        const bool there = std::any_of(result.items.begin(), result.items.end(),
+                                       [&](const core::PeekItem& item) { return item.sequence.value == m.seq; });
+        if (at_most_once && m.state == State::kReady && !there) m.state = State::kGone;
+    }
     for (const core::PeekItem& item : result.items) {
         expect(item.sequence.value <= queue.messages.size(), name + ": a message out of nowhere");
         ModelMessage& m = queue.messages[item.sequence.value - 1];

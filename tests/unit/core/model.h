@@ -22,7 +22,7 @@ struct Mismatch : std::runtime_error {
 
 void expect(bool ok, const std::string& what);
 
-enum class State { kScheduled, kReady, kStarted, kWaiting, kDead, kGone };
+enum class State { kScheduled, kReady, kBuffered, kStarted, kWaiting, kDead, kGone };
 
 struct ModelMessage {
     std::uint64_t seq = 0;
@@ -41,8 +41,12 @@ struct ModelMessage {
     std::uint32_t max_attempts = 0;  // 0: the queue's
     std::string key;
     std::string consumer;
+    std::uint32_t buffered = 0;  // number of the delivery
 
     [[nodiscard]] bool waits_for(const std::string& name) const { return state == State::kStarted && consumer == name; }
+    [[nodiscard]] bool held_by(const std::string& name) const {
+        return waits_for(name) || (state == State::kBuffered && consumer == name);
+    }
     [[nodiscard]] std::string text(TimePoint now) const;  // for people; times from now
     [[nodiscard]] bool counts() const { return state != State::kDead && state != State::kGone; }
 };
@@ -53,7 +57,16 @@ struct ModelConsumer {
     std::uint32_t credit = 0;
     std::uint64_t credit_bytes = 0;
     Millis lease{0};
+    bool explicit_start = false;
+    bool ack_on_delivery = false;
+    std::uint64_t taken = 0, taken_bytes = 0;  // done on delivery, and not acked
     TimePoint grace_end = TimePoint::max();
+};
+
+struct ModelDedup {
+    std::uint64_t seq = 0;
+    std::uint64_t body = 0;
+    TimePoint committed;
 };
 
 struct ModelQueue {
@@ -63,9 +76,14 @@ struct ModelQueue {
     std::vector<ModelMessage> messages;  // seq - 1
     std::map<std::string, ModelConsumer> consumers;
     std::set<std::string> paused_keys;
+    std::map<std::uint64_t, ModelDedup> dedup;  // by id
+    // While they are not visible yet, a publish that pushes out others may set their keys free: the first of those it brings.
+    std::uint64_t not_visible_from = UINT64_MAX;
+    std::set<std::uint64_t> recalls;                                                           // to be told
     std::uint64_t choices = 0;                                                                 // since the start
     std::uint64_t accepted = 0, delivered = 0, acked = 0, retried = 0, died = 0, evicted = 0;  // since the start
     std::uint64_t expired = 0;
+    std::uint64_t dropped = 0;
 
     [[nodiscard]] bool durable() const { return settings.durability != Durability::kMemory; }
     [[nodiscard]] std::uint64_t count(State state) const;
@@ -75,6 +93,12 @@ struct ModelQueue {
     [[nodiscard]] std::uint64_t held_bytes(const std::string& consumer) const;
     [[nodiscard]] bool key_allows(const ModelMessage& message, TimePoint now) const;
     [[nodiscard]] ModelMessage* first_ready(TimePoint now);
+    [[nodiscard]] bool is_new(const ModelMessage& message) const { return message.seq >= not_visible_from; }
+    void forget_ids(TimePoint now);
+    [[nodiscard]] const ModelDedup* find_duplicate(const base::DedupId& id, TimePoint now) const;
+    [[nodiscard]] ModelMessage* victim(int priority);
+    void unbuffer(ModelMessage& message);
+    void unbuffer_all(const std::string& consumer);
     [[nodiscard]] bool has_credit(const std::string& consumer, const ModelMessage& message) const;
 };
 
@@ -97,7 +121,7 @@ struct ModelSession {
 };
 
 struct Fate {
-    enum Kind { kAccepted, kDuplicate, kFull, kConflict } kind = kAccepted;
+    enum Kind { kAccepted, kDuplicate, kFull, kConflict, kDedupConflict } kind = kAccepted;
     std::uint64_t seq = 0;
 };
 
@@ -122,6 +146,8 @@ public:
                                      const std::vector<LeaseRange>& ranges, std::optional<Millis> after);
     Result<core::SettleReply> extend(SessionId session, std::uint64_t number, const std::vector<LeaseRange>& ranges,
                                      Millis lease);
+    Result<core::StartReply> start(SessionId session, std::uint64_t number, const std::vector<LeaseRange>& ranges);
+    void pause(const std::string& queue, bool paused);
     Result<std::uint64_t> cancel_message(const std::string& queue, std::uint64_t seq);
     Result<std::uint64_t> reschedule(const std::string& queue, std::uint64_t seq, TimePoint due);
     std::uint64_t resume_keys(const std::string& queue, const std::string& key);
@@ -138,6 +164,7 @@ public:
 
     // --- checks against the core ---
     void delivered(const std::string& queue, const Received& message);
+    void recalled(const std::string& queue, const Received& message);
     void check_nothing_left_to_deliver();
     void check_info(const std::string& name, const QueueInfo& info, bool exact_bytes) const;
     void check_peek(const std::string& name, const core::PeekResult& result) const;
@@ -147,9 +174,12 @@ public:
     [[nodiscard]] std::string queue_of(const Received& message) const;
 
 private:
+    template <class IsMeant, class Handle>
+    core::SettleReply for_some(ModelQueue& queue, const std::string& consumer, const std::vector<LeaseRange>& ranges,
+                               IsMeant&& is_meant, Handle&& handle);
     template <class Handle>
     core::SettleReply for_held(ModelQueue& queue, const std::string& consumer, const std::vector<LeaseRange>& ranges,
-                               Handle&& handle);
+                               Handle&& handle, bool buffered_too = false);
     std::optional<std::pair<std::string, std::string>> find(SessionId session, std::uint64_t number) const;
     void retry(ModelQueue& queue, ModelMessage& message, std::optional<Millis> after);
     void release(ModelQueue& queue, ModelMessage& message, std::optional<Millis> after);

@@ -216,6 +216,9 @@ TEST_CASE("each setting of a queue is checked at both ends of its range", "[base
     check(&QueueSettings::reconnect_grace, Millis(0), Millis(600'000), Millis(-1), Millis(600'001));
     check(&QueueSettings::ttl, Millis(0), 3'650 * day, Millis(-1), 3'650 * day + Millis(1));
     check(&QueueSettings::oldest_every, 0U, 1'000U, 1'001U, UINT32_MAX);
+    check(&QueueSettings::dedup_window, Millis(1'000), 7 * day, Millis(999), 7 * day + Millis(1));
+    check(&QueueSettings::dedup_mode, DedupMode::kWindow, DedupMode::kUntilDone, DedupMode{0}, DedupMode{3});
+    check(&QueueSettings::overflow, Overflow::kReject, Overflow::kDropOldest, Overflow{0}, Overflow{3});
     check(&QueueSettings::on_expire, OnExpire::kDead, OnExpire::kDrop, OnExpire{0}, OnExpire{3});
     check(&QueueSettings::key_on_retry, KeyOnRetry::kHold, KeyOnRetry::kPass, KeyOnRetry{0}, KeyOnRetry{3});
     check(&QueueSettings::key_on_dead, KeyOnDead::kSkip, KeyOnDead::kPause, KeyOnDead{0}, KeyOnDead{3});

@@ -28,6 +28,8 @@ TEST_CASE("every kind of frame has the number of the schema", "[protocol][frame]
     CHECK(static_cast<int>(FrameKind::kDeliver) == v1::Frame::kDeliver);
     CHECK(static_cast<int>(FrameKind::kStats) == v1::Frame::kStats);
     CHECK(static_cast<int>(FrameKind::kClockInfo) == v1::Frame::kClockInfo);
+    CHECK(static_cast<int>(FrameKind::kDeadList) == v1::Frame::kDeadList);
+    CHECK(static_cast<int>(FrameKind::kTaskCancel) == v1::Frame::kTaskCancel);
     CHECK(static_cast<int>(FrameKind::kQueuePeekReply) == v1::Frame::kQueuePeekReply);
 }
 

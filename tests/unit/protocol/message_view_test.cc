@@ -54,6 +54,7 @@ v1::Message random_message(Dice& dice) {
     if (pick(dice, 0, 9) == 0) message.set_delay_ms(dice() >> pick(dice, 0, 63));
     if (pick(dice, 0, 9) == 0) message.set_not_before_ms(static_cast<std::int64_t>(dice() >> pick(dice, 0, 63)));
     if (pick(dice, 0, 19) == 0) message.set_key("k");
+    if (pick(dice, 0, 9) == 0) message.set_dedup_id(std::string(pick(dice, 0, 1) == 0 ? 3 : pick(dice, 250, 260), 'd'));
     if (pick(dice, 0, 19) == 0) message.set_ttl_ms(5);
     if (pick(dice, 0, 19) == 0) message.set_max_attempts(2);
     return message;
@@ -108,7 +109,7 @@ std::optional<ErrorCode> expected(const v1::Message& m) {
         return ErrorCode::kInvalid;
     }
     if (m.max_attempts() > kMaxAttempts || m.key().size() > kMaxKeyBytes) return ErrorCode::kInvalid;
-    if (!m.dedup_id().empty()) return ErrorCode::kUnsupported;
+    if (m.dedup_id().size() > kMaxDedupIdBytes) return ErrorCode::kInvalid;
     return std::nullopt;
 }
 
@@ -332,19 +333,37 @@ TEST_CASE("times, tries and keys are read, each within its bounds", "[protocol][
     CHECK(refused((m.Clear(), m.set_key(std::string(kMaxKeyBytes + 1, 'k')), m)));
 }
 
-TEST_CASE("each property that is not built yet is refused by name, and allowed at its default", "[protocol][message]") {
-    const auto refused = [](const char* name, const v1::Message& message) {
-        MessageTraits traits;
-        const Result<void> ok = check_message(message.SerializeAsString(), traits);
-        INFO(name);
-        REQUIRE_FALSE(ok);
-        CHECK(ok.error().code == ErrorCode::kUnsupported);
-        CHECK(ok.error().text.find(name) != std::string::npos);
-    };
-    v1::Message m;
-    refused("dedup_id", (m.Clear(), m.set_dedup_id("d"), m));
+TEST_CASE("properties may be given with their default value", "[protocol][message]") {
     CHECK_FALSE(checked(std::string("\x52\x00\x60\x00", 4)));  // an empty key, a delay of 0
+    CHECK_FALSE(checked(std::string("\x5A\x00", 2)));          // an empty dedup id
     CHECK_FALSE(checked(""));
+}
+
+TEST_CASE("a dedup id has at most 256 bytes of UTF-8, and is told from every other one", "[protocol][message]") {
+    const auto hash = [](std::string_view id, std::string_view body) {
+        v1::Message message;
+        message.set_dedup_id(std::string(id));
+        message.set_body(std::string(body));
+        MessageTraits traits;
+        REQUIRE(check_message(message.SerializeAsString(), traits));
+        return traits.dedup;
+    };
+    CHECK(hash("", "x").empty());
+    const base::DedupId first = hash("a", "x");
+    CHECK_FALSE(first.empty());
+    CHECK(hash("a", "x") == first);
+    CHECK_FALSE(hash("b", "x").same_id(first));
+    CHECK(hash("a", "y").same_id(first));
+    CHECK(hash("a", "y") != first);
+    // As on disk: the first 16 bytes of SHA-256("a"), of which one bit is set; XXH3-64("x").
+    CHECK(first.high == 0xCABD1BCA128197CAULL);
+    v1::Message message;
+    message.set_dedup_id(std::string(kMaxDedupIdBytes, 'd'));
+    CHECK_FALSE(checked(message.SerializeAsString()));
+    message.set_dedup_id(std::string(kMaxDedupIdBytes + 1, 'd'));
+    CHECK(checked(message.SerializeAsString()) == ErrorCode::kInvalid);
+    CHECK(checked(std::string("\x5A\x02\xC3\x28", 4)) == ErrorCode::kInvalid);
+    CHECK_FALSE(checked(std::string("\x58\x01", 2)));  // a number: not the field that it looks like
 }
 
 // --- read_publish -----------------------------------------------------------------------------------------------

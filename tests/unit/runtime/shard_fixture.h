@@ -91,6 +91,8 @@ public:
         });
     }
     void settled(const core::SettleReply&) override {}
+    void started(const core::StartReply&) override {}
+    void recall(const core::Recall&) override {}
     void fail(SessionId, std::uint64_t request_id, const Error& error) override {
         tell([&](Told& told) { told.errors[request_id].push_back(error.code); });
     }

@@ -23,7 +23,8 @@ TEST_CASE("keys parse to what they were made of", "[storage][keys]") {
           Made{block_index_key(ns, queue, seq), Tag::kBlockIndex, true},
           Made{block_state_key(ns, queue, seq), Tag::kBlockState, true},
           Made{paused_key_key(ns, queue, seq.value), Tag::kKey, true},
-          Made{returned_key(ns, queue, seq), Tag::kReturned, true}, Made{dead_key(ns, queue, seq), Tag::kDead, true}}) {
+          Made{returned_key(ns, queue, seq), Tag::kReturned, true}, Made{dead_key(ns, queue, seq), Tag::kDead, true},
+          Made{dedup_key(ns, queue, seq), Tag::kDedup, true}, Made{origin_key(ns, queue, seq), Tag::kOrigin, true}}) {
         const Result<KeyView> view = parse_key(made.key);
         REQUIRE(view);
         CHECK(view->ns == ns);
@@ -51,6 +52,9 @@ TEST_CASE("keys parse to what they were made of", "[storage][keys]") {
     CHECK(parse_key(placement_key("jobs"))->tag == Tag::kPlacement);
     CHECK(parse_key(shard_count_key())->tag == Tag::kShardCount);
     CHECK_FALSE(parse_key(shard_count_key() + "x"));
+    CHECK(parse_key(task_key(ns, UINT64_MAX))->task == UINT64_MAX);
+    CHECK(parse_key(task_key(ns, 7))->tag == Tag::kTask);
+    CHECK_FALSE(parse_key(task_key(ns, 7) + "x"));
     CHECK(parse_key(meta_key())->tag == Tag::kMeta);
 }
 

@@ -32,6 +32,9 @@ QueueRecord queue_record() {
     record.settings.key_on_retry = KeyOnRetry::kPass;
     record.settings.key_on_dead = KeyOnDead::kPause;
     record.settings.oldest_every = 16;
+    record.settings.overflow = Overflow::kDropOldest;
+    record.settings.dedup_window = Millis(17'000);
+    record.settings.dedup_mode = DedupMode::kUntilDone;
     record.settings.reconnect_grace = Millis(14);
     return record;
 }
@@ -51,7 +54,8 @@ BlockStateRecord state_record() {
     run.consumer = "worker";
     record.runs = {run, run};
     record.runs[1].first = 50;
-    record.expired = {{3, 5}, {60, 61}};
+    record.leaving = {{3, 5}, {60, 61}};
+    record.pushed_out = {{4, 5}};
     return record;
 }
 
@@ -84,6 +88,52 @@ DeadRecord dead_record() {
     death.error = "text";
     record.deaths = {death, death};
     record.message = std::string("\x00\xFF message", 10);
+    return record;
+}
+
+DedupRecord dedup_record() {
+    DedupRecord record;
+    record.commit_time_ms = 1'700'000'000'000;
+    record.entries = {{Sequence(3), {1, 2, 3}}, {Sequence(kMaxSequence), {UINT64_MAX, UINT64_MAX, 0}}};
+    return record;
+}
+
+OriginRecord origin_record() {
+    OriginRecord record;
+    record.queue = QueueId(UINT32_MAX);
+    record.commit_time_ms = 1'700'000'000'000;
+    record.sequence = Sequence(kMaxSequence);
+    record.due_ms = 1'700'000'000'001;
+    record.redrives = 9;
+    record.deaths = dead_record().deaths;
+    record.deaths[1].duration_ms = 77;
+    return record;
+}
+
+TaskRecord task_record() {
+    TaskRecord record;
+    record.state = TaskState::kFailed;
+    record.dry_run = true;
+    record.queue = QueueId(1);
+    record.to = QueueId(2);
+    record.queue_name = "jobs";
+    record.to_name = "other";
+    record.reason = "rejected";
+    record.filter = "priority > 3";
+    record.place = RedrivePlace::kOriginal;
+    record.limit = 3;
+    record.rate = 0.5;
+    record.created_ms = 4;
+    record.finished_ms = 5;
+    record.next = Sequence(6);
+    record.end = Sequence(7);
+    record.total = 8;
+    record.looked = 9;
+    record.moved = 10;
+    record.skipped = 11;
+    record.failed = 12;
+    record.reasons = {{DeathReason::kRejected, 13}, {DeathReason::kMaxAttempts, 14}};
+    record.text = "why";
     return record;
 }
 
@@ -135,6 +185,10 @@ TEST_CASE("every record round trips", "[storage][record]") {
     CHECK(queue->paused);
     CHECK(queue->created_ms == 1'700'000'000'123);
     CHECK(queue->settings == queue_record().settings);
+    QueueRecord moves = queue_record();
+    moves.settings.dead_letter_to = "dead";
+    CHECK(QueueRecord::decode(moves.encode())->settings == moves.settings);
+    CHECK_FALSE(QueueRecord::decode(moves.encode() + '\0'));
 
     HeadRecord head;
     head.next = Sequence(kMaxSequence);
@@ -169,7 +223,8 @@ TEST_CASE("every record round trips", "[storage][record]") {
     REQUIRE(state);
     CHECK(state->done == state_record().done);
     CHECK(state->runs == state_record().runs);
-    CHECK(state->expired == state_record().expired);
+    CHECK(state->leaving == state_record().leaving);
+    CHECK(state->pushed_out == state_record().pushed_out);
 
     CHECK(*ReturnedRecord::decode(returned_record().encode()) == returned_record());
 
@@ -181,12 +236,89 @@ TEST_CASE("every record round trips", "[storage][record]") {
 
     const PausedKeyRecord paused{1'700'000'000'000, Sequence(kMaxSequence), "customer-7"};
     CHECK(*PausedKeyRecord::decode(paused.encode()) == paused);
+    CHECK(*DedupRecord::decode(dedup_record().encode()) == dedup_record());
+    CHECK(*OriginRecord::decode(origin_record().encode()) == origin_record());
 
     const Result<ProducerRecord> producer = ProducerRecord::decode(producer_record().encode());
     REQUIRE(producer);
     CHECK(producer->answers == producer_record().answers);
     CHECK(producer->epoch == 1ULL << 40);
     CHECK(producer->floor == 2);
+}
+
+TEST_CASE("L-1 a dead letter keeps durations, priority, due time and origin; records without them still read",
+          "[storage][record]") {
+    const DeadRecord plain = dead_record();
+    const Result<DeadRecord> old = DeadRecord::decode(plain.encode());
+    REQUIRE(old);
+    CHECK(old->priority == kDefaultLane);
+    CHECK(old->due_ms == 0);
+    CHECK(old->origin_sequence == Sequence(0));
+    CHECK(old->deaths[0].duration_ms == 0);
+    for (unsigned parts = 1; parts < 16; ++parts) {
+        DeadRecord record = plain;
+        if ((parts & 1) != 0) record.deaths[1].duration_ms = 86'400'000;
+        if ((parts & 2) != 0) record.priority = 9;
+        if ((parts & 4) != 0) record.due_ms = 1'700'000'000'000;
+        if ((parts & 8) != 0) {
+            record.origin_queue = QueueId(UINT32_MAX);
+            record.origin_sequence = Sequence(kMaxSequence);
+        }
+        const std::string bytes = record.encode();
+        const Result<DeadRecord> read = DeadRecord::decode(bytes);
+        REQUIRE(read);
+        CHECK(read->deaths == record.deaths);
+        CHECK(read->priority == record.priority);
+        CHECK(read->due_ms == record.due_ms);
+        CHECK(read->origin_queue == record.origin_queue);
+        CHECK(read->origin_sequence == record.origin_sequence);
+        CHECK(read->message == record.message);
+        for (std::size_t size = plain.encode().size() + 1; size < bytes.size(); ++size) {
+            CHECK_FALSE(DeadRecord::decode(bytes.substr(0, size)));
+        }
+        CHECK_FALSE(DeadRecord::decode(bytes + '\0'));
+    }
+    DeadRecord wrong = plain;
+    wrong.priority = kPriorities;
+    CHECK_FALSE(DeadRecord::decode(wrong.encode()));
+    CHECK_FALSE(DeadRecord::decode(plain.encode() + '\x10'));  // a part of a later version
+}
+
+TEST_CASE("starts of runs and durations of the dying are parts that old records lack", "[storage][record]") {
+    BlockStateRecord state = state_record();
+    const std::string old = state.encode();
+    state.runs[1].started_ms = state.runs[1].lease_end_ms - 30'000;
+    CHECK(state.encode().size() > old.size());
+    CHECK(BlockStateRecord::decode(state.encode())->runs == state.runs);
+    CHECK(BlockStateRecord::decode(old)->runs[1].started_ms == 0);
+    ReturnedRecord returned = returned_record();
+    returned.duration_ms = 5;
+    CHECK(*ReturnedRecord::decode(returned.encode()) == returned);
+    returned.lane = 19;
+    CHECK(*ReturnedRecord::decode(returned.encode()) == returned);
+    returned.duration_ms = 0;
+    CHECK(*ReturnedRecord::decode(returned.encode()) == returned);
+}
+
+TEST_CASE("a task's record tells all of it", "[storage][record]") {
+    const TaskRecord record = task_record();
+    const Result<TaskRecord> read = TaskRecord::decode(record.encode());
+    REQUIRE(read);
+    CHECK(read->encode() == record.encode());
+    CHECK(read->state == TaskState::kFailed);
+    CHECK(read->dry_run);
+    CHECK(read->to == QueueId(2));
+    CHECK(read->queue_name == "jobs");
+    CHECK(read->rate == 0.5);
+    CHECK(read->end == Sequence(7));
+    CHECK(read->failed == 12);
+    CHECK(read->reasons == record.reasons);
+    std::string wrong = record.encode();
+    wrong[1] = 5;  // no such state
+    CHECK_FALSE(TaskRecord::decode(wrong));
+    wrong[1] = 1;
+    wrong[0] = 2;  // a kind of a later version
+    CHECK_FALSE(TaskRecord::decode(wrong));
 }
 
 TEST_CASE("a block is its header and its messages", "[storage][record]") {
@@ -249,6 +381,9 @@ TEST_CASE("truncated, changed and random bytes give an error or another record, 
         {decoder<ReturnedRecord>(), returned_record().encode()},
         {decoder<DeadRecord>(), dead_record().encode()},
         {decoder<PausedKeyRecord>(), PausedKeyRecord{5, Sequence(7), "customer"}.encode()},
+        {decoder<OriginRecord>(), origin_record().encode()},
+        {decoder<DedupRecord>(), dedup_record().encode()},
+        {decoder<TaskRecord>(), task_record().encode()},
         {decoder<ProducerRecord>(), producer_record().encode()},
         {[](std::string_view bytes) { return read_block(bytes).has_value(); }, block({"abc", "def"})},
     };

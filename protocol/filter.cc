@@ -1,5 +1,7 @@
 #include "protocol/filter.h"
 
+#include <algorithm>
+
 #include <charconv>
 #include <compare>
 #include <optional>
@@ -203,6 +205,11 @@ Result<Filter> Filter::parse(std::string_view text) {
     Filter filter;
     filter.program_ = std::make_shared<const FilterProgram>(*std::move(program));
     return filter;
+}
+
+bool Filter::asks_for_age() const {
+    return program_ && std::any_of(program_->slots.begin(), program_->slots.end(),
+                                   [](const auto& slot) { return slot.property == Property::kAge; });
 }
 
 bool Filter::matches(std::string_view encoded, const MessageFacts& facts) const {

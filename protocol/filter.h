@@ -35,6 +35,9 @@ public:
     // Error: kInvalid, with the position (bytes, from 1) and what was expected there.
     static Result<Filter> parse(std::string_view text);
 
+    // Whether what it matches changes while time passes.
+    [[nodiscard]] bool asks_for_age() const;
+
     // `encoded`: a Message, as on the wire and on disk. What cannot be read as one does not match.
     [[nodiscard]] bool matches(std::string_view encoded, const MessageFacts& facts) const;
 

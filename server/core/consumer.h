@@ -1,11 +1,13 @@
 // A consumer of a queue, attached to a session or waiting for its client to come back.
 #pragma once
 
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <string>
 
 #include "protocol/base/clock.h"
 #include "protocol/base/ids.h"
+#include "server/core/ports.h"
 
 namespace rockdove::core {
 
@@ -24,8 +26,11 @@ struct Consumer {
     std::uint64_t held_bytes = 0;
     std::uint64_t buffered = 0;  // of those held, messages that it has not begun
     Millis lease{0};
-    bool explicit_start = false;             // what it gets is buffered until it says that it starts (C-2)
-    bool ack_on_delivery = false;            // what it gets is done (S-6); `held` is what it has not taken note of
+    bool explicit_start = false;   // what it gets is buffered until it says that it starts (C-2)
+    bool ack_on_delivery = false;  // what it gets is done (S-6); `held` is what it has not taken note of
+    MessagePredicate filter;       // what it wants; empty: everything
+    boost::unordered_flat_set<std::uint64_t>
+        unwanted;                            // messages that it was asked about since they came, or came back
     TimePoint grace_end = TimePoint::max();  // when detached by a lost connection: its runs go back then
     bool listed = false;                     // among those of its queue that are able to take more
 

@@ -23,6 +23,7 @@ enum class Gate : std::uint8_t {  // as on the wire
     kDead = 12,                   // it is a dead letter
     kGone = 13,                   // acked, cancelled, expired or purged; or it was never there
     kEmpty = 14,                  // the queue has nothing to deliver
+    kNotWanted = 16,              // no consumer with room wants it: their filters do not match
     kBuffered = 15,               // a consumer has it in its buffer, and has not begun
 };
 

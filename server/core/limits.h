@@ -31,6 +31,9 @@ inline constexpr std::size_t kShardWindowBytes = 32 << 20;
 // Delivered blocks kept in memory, so that a retry or a death need not read them back.
 inline constexpr std::size_t kTrailingBytes = 8 << 20;
 
+// Messages that nobody with room wants, which a queue looks past for those behind them. Past it, filters wait.
+inline constexpr std::size_t kLookPast = 1'000;
+
 // What a peek with a filter looks at before it answers with what it has found so far.
 inline constexpr std::uint32_t kPeekScanMessages = 1'000;
 inline constexpr std::size_t kPeekScanBytes = 1 << 20;

@@ -364,8 +364,7 @@ Result<ConsumeGrant> Namespace::consume(const ConsumeRequest& request, TimePoint
     ConsumeGrant grant;
     Consumer& consumer = queue.attach(request.name, request.session, request.number, request.held, now, &grant.held);
     queue.set_credit(consumer, request.credit_messages, request.credit_bytes);
-    consumer.explicit_start = request.explicit_start;
-    consumer.ack_on_delivery = request.ack_on_delivery;
+    queue.set_ways(consumer, request.explicit_start, request.ack_on_delivery, request.filter);
     consumer.lease = request.lease.count() == 0 ? queue.settings().lease : request.lease;
     consumers.emplace(request.number, &consumer);
     grant.lease = consumer.lease;

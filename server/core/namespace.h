@@ -55,6 +55,7 @@ struct ConsumeRequest {
     Millis lease{0};  // 0: the queue's
     bool explicit_start = false;
     bool ack_on_delivery = false;  // not with explicit_start or `held`
+    MessagePredicate filter;       // only what matches; empty: everything
     std::vector<LeaseRange> held;
 };
 struct ConsumeGrant {

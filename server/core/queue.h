@@ -80,6 +80,9 @@ struct PeekItem {
     QueueId id_queue;     // with commit_time_ms: its id
     Sequence id_sequence;
 };
+// What is known of it, for a filter. Views into `item`.
+[[nodiscard]] MessageFacts facts_of(const PeekItem& item);
+
 struct PeekResult {
     std::vector<PeekItem> items;
     Sequence next;  // 0: no more
@@ -154,6 +157,8 @@ public:
     // `clean`: the client said goodbye, so what it holds goes back at once and uncounted; else it has a grace.
     void detach(Consumer& consumer, bool clean, TimePoint now);
     void close_consumers(const Error& why);
+    // How it receives, from now on.
+    void set_ways(Consumer& consumer, bool explicit_start, bool ack_on_delivery, MessagePredicate filter);
     void set_credit(Consumer& consumer, std::uint32_t messages, std::uint64_t bytes);
     void on_room(Consumer& consumer);  // its session takes deliveries again
     void touch();                      // to be dispatched and sealed at the end of the turn
@@ -315,6 +320,18 @@ private:
 
     // Dispatch (queue_dispatch.cc).
     void choose(TimePoint now);
+    // With filters (queue_filters.cc).
+    enum class Offered : std::uint8_t { kTaken, kPassed, kChanged, kMustWait };
+    using LookedPast = std::array<Position, storage::kPriorities>;
+    void choose_filtered(TimePoint now);
+    [[nodiscard]] std::optional<Position> next_behind(Lane& lane, const Position& after);
+    Lane* next_lane(const LookedPast& looked, Position* at);
+    bool set_aside(Lane& lane, const Fresh& fresh);
+    Offered offer_to_all(Lane& lane, const Position& at, const Position& after, TimePoint now);
+    [[nodiscard]] bool wants(Consumer& consumer, const Block& block, std::uint32_t index) const;
+    void may_want_again(Sequence first, Sequence last);
+    void start_ready(Lane& lane, Consumer& consumer, Block& block, std::uint32_t index, std::uint32_t end,
+                     TimePoint now);
     void dispatch_by_priority(TimePoint now);
     bool dispatch_lane(Lane& lane, TimePoint now);
     Lane* oldest_lane();
@@ -335,7 +352,8 @@ private:
     void schedule(const Block& block, std::uint32_t first);
     void promote_scheduled(TimePoint now);
     bool promote(Sequence sequence, TimePoint now);
-    Fresh next_fresh(Lane& lane);
+    // What the cursor comes to next. `after`: what is ready up to there is of no interest.
+    Fresh next_fresh(Lane& lane, const Position& after = {INT64_MIN, Sequence(0)});
     void start(Consumer& consumer, Block& block, std::uint32_t first, std::uint32_t end, Run run, TimePoint now);
     void hand_over(const Consumer& consumer, const Block& block, std::uint32_t first, const Run& run);
     bool dispatch_ready(Lane& lane, const Position& until, TimePoint now);
@@ -488,6 +506,7 @@ private:
 
     std::vector<std::unique_ptr<Consumer>> consumers_;
     std::size_t attached_ = 0;
+    std::size_t filtering_ = 0;   // of those, consumers with a filter
     std::deque<Consumer*> able_;  // attached, with credit when they were put in; those behind waited less
     std::set<std::pair<TimePoint, Consumer*>> graces_;  // detached by a lost connection
     bool touched_ = false;                              // in shared_.touched
@@ -497,6 +516,7 @@ private:
     std::size_t ahead_bytes_ = 0;
 
     storage::LaneId choosing_ = storage::kPriorities;  // the lane that is being delivered from, if one is
+    bool more_ready_ = false;                          // meanwhile a key has brought another message
     bool urgent_again_ = false;                        // meanwhile something more urgent has become ready
     std::uint64_t choices_ = 0;                        // messages started, for oldest_every
     std::uint64_t allowance_ = 0;                      // how many more may be chosen before the rule changes

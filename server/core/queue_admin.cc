@@ -125,16 +125,7 @@ std::string_view state_name(PeekState state) {
 }
 
 bool matches(const MessagePredicate& filter, const PeekItem& item, std::string_view encoded) {
-    if (!filter) return true;
-    MessageFacts facts;
-    facts.state = state_name(item.state);
-    facts.reason = item.last_error;
-    facts.consumer = item.consumer;
-    facts.attempts = item.attempts;
-    facts.sequence = static_cast<std::int64_t>(item.sequence.value);
-    facts.commit_time_ms = item.commit_time_ms;
-    if (item.visible_at_ms != 0) facts.visible_at_ms = item.visible_at_ms;
-    return filter(encoded, facts);
+    return !filter || filter(encoded, facts_of(item));
 }
 
 // A peek on its way: what was found, and the blocks still to be read for it.
@@ -195,6 +186,18 @@ struct Peek {
 };
 
 }  // namespace
+
+MessageFacts facts_of(const PeekItem& item) {
+    MessageFacts facts;
+    facts.state = state_name(item.state);
+    facts.reason = item.last_error;
+    facts.consumer = item.consumer;
+    facts.attempts = item.attempts;
+    facts.sequence = static_cast<std::int64_t>(item.sequence.value);
+    facts.commit_time_ms = item.commit_time_ms;
+    if (item.visible_at_ms != 0) facts.visible_at_ms = item.visible_at_ms;
+    return facts;
+}
 
 // State of a message that is not done.
 PeekItem Queue::describe(const Block& block, std::uint32_t index) const {

@@ -118,7 +118,7 @@ const Block* Queue::next_of(Lane& lane) {
 // When something urgent waits for want of credit, the least urgent message that only waits in a buffer makes room for it.
 // False if there is no such thing.
 bool Queue::recall_for_urgent() {
-    if (buffered_places_.empty() || !able_.empty()) return false;
+    if (buffered_places_.empty() || !able_.empty() || filtering_ != 0) return false;
     const std::uint64_t every = record_.settings.oldest_every;
     if (every != 0 && (choices_ + 1) % every == 0) return false;
     const BufferedPlace least = *buffered_places_.begin();

@@ -24,6 +24,7 @@ Consumer& Queue::attach(std::string_view name, SessionId session, std::uint64_t 
     Consumer& consumer = *known;
     if (!consumer.attached()) ++attached_;
     let_go_of_unstarted(consumer);
+    set_ways(consumer, false, false, {});
     consumer.session = session;
     consumer.number = number;
     graces_.erase({consumer.grace_end, &consumer});
@@ -59,6 +60,7 @@ void Queue::detach(Consumer& consumer, bool clean, TimePoint now) {
     consumer.session = SessionId(0);
     consumer.credit_messages = 0;
     let_go_of_unstarted(consumer);
+    set_ways(consumer, false, false, {});
     if (std::exchange(consumer.listed, false)) std::erase(able_, &consumer);
     if (clean) {
         for_runs_of(consumer, [&](Block& block, const Run& part) { give_back(block, part, now); });
@@ -68,6 +70,15 @@ void Queue::detach(Consumer& consumer, bool clean, TimePoint now) {
     }
     touch();
     remove_unused_consumers();
+}
+
+void Queue::set_ways(Consumer& consumer, bool explicit_start, bool ack_on_delivery, MessagePredicate filter) {
+    consumer.explicit_start = explicit_start;
+    consumer.ack_on_delivery = ack_on_delivery;
+    if (consumer.filter) --filtering_;
+    if (filter) ++filtering_;
+    consumer.filter = std::move(filter);
+    consumer.unwanted.clear();
 }
 
 // What it has not begun is ready again, and what was done when it got it is no concern of its credit any more.

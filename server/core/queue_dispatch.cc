@@ -169,7 +169,7 @@ void Queue::mark_damaged(Block& block) {
 
 // --- choosing ---------------------------------------------------------------------------------------------------
 
-Queue::Fresh Queue::next_fresh(Lane& lane) {
+Queue::Fresh Queue::next_fresh(Lane& lane, const Position& after) {
     Fresh fresh;
     BlockList& blocks = lane.blocks;
     for (std::size_t index = blocks.index_of(lane.cursor); blocks.reach(index); ++index) {
@@ -181,7 +181,8 @@ Queue::Fresh Queue::next_fresh(Lane& lane) {
         if (!visible(block)) break;
         if (block.keyed && !block.sorted) {
             // What is ready before it comes first; so this looks no further than it must.
-            const bool ready_first = !lane.ready.empty() && *lane.ready.begin() < position(block, 0);
+            const auto ready = lane.ready.upper_bound(after);
+            const bool ready_first = ready != lane.ready.end() && *ready < position(block, 0);
             if (ready_first || keys_.members() >= kMaxKeyMembers) {
                 fresh.until = position(block, 0);
                 break;
@@ -226,6 +227,7 @@ void Queue::dispatch(TimePoint now) {
 }
 
 void Queue::choose(TimePoint now) {
+    if (filtering_ != 0) return choose_filtered(now);
     allowance_ = UINT64_MAX;
     const std::uint64_t every = record_.settings.oldest_every;
     if (every == 0) return dispatch_by_priority(now);
@@ -338,28 +340,33 @@ bool Queue::dispatch_ready(Lane& lane, const Position& until, TimePoint now) {
         }
         end = index + fitting(*consumer, *block, index, end - index);
     }
+    start_ready(lane, *consumer, *block, index, end, now);
+    return true;
+}
+
+// They are ready, and lie side by side.
+void Queue::start_ready(Lane& lane, Consumer& consumer, Block& block, std::uint32_t index, std::uint32_t end,
+                        TimePoint now) {
     Run run;
     run.lease = 1;
     run.attempts = 1;
     std::uint64_t key = 0;
-    if (const auto returned = returned_.find(at.sequence); returned != returned_.end()) {
+    const Sequence sequence = block.sequence(index);
+    if (const auto returned = returned_.find(sequence); returned != returned_.end()) {
         const storage::ReturnedRecord& record = returned->second;
         run.lease += record.lease;
         run.attempts += record.attempts;
         run.releases = record.releases;
         run.losses = record.losses;
         key = record.key;
-        if (!consumer->explicit_start) forget_returned(at.sequence);  // else when it begins
+        if (!consumer.explicit_start) forget_returned(sequence);  // else when it begins
     }
-    if (key != 0) remember_keys(*block);  // it came back before a restart
-    auto started = lane.ready.begin();
+    if (key != 0) remember_keys(block);  // it came back before a restart
     for (std::uint32_t i = index; i < end; ++i) {
-        if (block->key(i) != 0) keys_.start(block->key(i));
-        ++started;
+        if (block.key(i) != 0) keys_.start(block.key(i));
+        lane.ready.erase(position(block, i));
     }
-    lane.ready.erase(lane.ready.begin(), started);
-    start(*consumer, *block, index, end, run, now);
-    return true;
+    start(consumer, block, index, end, run, now);
 }
 
 // How many messages from `first` on fit the consumer's byte credit.
@@ -423,6 +430,7 @@ void Queue::start(Consumer& consumer, Block& block, std::uint32_t first, std::ui
     consumer.held_messages += run.count;
     consumer.held_bytes += run.bytes_left;
     withdraw_full(consumer);
+    if (filtering_ != 0) may_want_again(block.sequence(first), block.sequence(end - 1));
     if (consumer.explicit_start) {
         buffer(consumer, block, first, end, run);
     } else if (!consumer.ack_on_delivery) {

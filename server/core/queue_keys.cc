@@ -22,6 +22,7 @@ void Queue::apply(const KeyTable::Change& change) {
     if (change.no_longer_ready) lane(change.no_longer_ready->priority).ready.erase(change.no_longer_ready->position);
     if (!change.ready) return;
     lane(change.ready->priority).ready.insert(change.ready->position);
+    more_ready_ = true;
     if (change.ready->priority > choosing_) urgent_again_ = true;
     touch();
 }

@@ -95,9 +95,14 @@ Gate Queue::ready_gate(Block& block, std::uint32_t index, Explanation& out) {
         }
     }
     if (attached_ == 0) return Gate::kNoConsumer;
-    const bool room = std::any_of(consumers_.begin(), consumers_.end(),
-                                  [](const auto& one) { return one->attached() && one->room() != 0; });
-    return room ? Gate::kOpen : Gate::kNoCredit;
+    bool room = false;
+    for (const auto& one : consumers_) {
+        if (!one->attached() || one->room() == 0) continue;
+        room = true;
+        // Without its body nobody can tell yet.
+        if (!one->filter || !block.payload || wants(*one, block, index)) return Gate::kOpen;
+    }
+    return room ? Gate::kNotWanted : Gate::kNoCredit;
 }
 
 // Which message has the key, and until when.

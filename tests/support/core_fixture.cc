@@ -212,6 +212,11 @@ base::MessageTraits NamespaceFixture::traits(std::string_view encoded) const {
 
 Result<core::MessagePredicate> NamespaceFixture::filter(std::string_view text, TimePoint) const {
     if (text.empty()) return core::MessagePredicate();
+    if (text.starts_with("body<")) {
+        return core::MessagePredicate([limit = std::string(text.substr(5))](std::string_view encoded, const auto&) {
+            return body_of(encoded) < limit;
+        });
+    }
     if (!text.starts_with("body=")) return Error(ErrorCode::kInvalid, "a filter that this test does not know");
     return core::MessagePredicate([body = std::string(text.substr(5))](std::string_view encoded, const auto&) {
         return body_of(encoded) == body;
@@ -501,6 +506,7 @@ Result<core::ConsumeGrant> NamespaceFixture::consume(const ConsumeOptions& optio
     request.held = options.held;
     request.explicit_start = options.explicit_start;
     request.ack_on_delivery = options.ack_on_delivery;
+    request.filter = *filter(options.filter, now_);
     Result<core::ConsumeGrant> grant = ns_->consume(request, now_);
     turn();
     return grant;

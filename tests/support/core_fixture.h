@@ -90,6 +90,7 @@ struct ConsumeOptions {
     std::vector<LeaseRange> held;
     bool explicit_start = false;
     bool ack_on_delivery = false;
+    std::string filter;  // see NamespaceFixture::filter()
 };
 
 struct SettleOptions {
@@ -244,7 +245,7 @@ private:
 
     // Messages here say nothing of themselves: what they asked for is remembered.
     [[nodiscard]] base::MessageTraits traits(std::string_view encoded) const override;
-    // "body=TEXT" is all that it knows.
+    // "body=TEXT" and "body<TEXT" are all that it knows.
     [[nodiscard]] Result<core::MessagePredicate> filter(std::string_view text, TimePoint now) const override;
 
     void read(const core::ReadRequest& request, core::ReadDone done) override;

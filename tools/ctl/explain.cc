@@ -86,6 +86,8 @@ std::string gate_sentence(const v1::Explanation& e, std::int64_t now_ms) {
             return "nobody receives from queue " + queue;
         case v1::NO_CREDIT:
             return "all consumers of queue " + queue + " have as many messages as they want";
+        case v1::NOT_WANTED:
+            return "no consumer of queue " + queue + " that has room wants it: their filters do not match";
         case v1::MESSAGE_DEAD:
             return "it is a dead letter of queue " + queue;
         case v1::MESSAGE_GONE:

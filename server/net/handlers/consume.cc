@@ -1,4 +1,5 @@
 // Consumers: attach, credit, detach.
+#include "protocol/filter.h"
 #include "protocol/limits.h"
 #include "server/net/encode.h"
 #include "server/net/handlers/handlers.h"
@@ -13,7 +14,6 @@ Result<void> check_consume(const v1::Consume& consume) {
     };
     if (!consume.subscription().empty()) return unsupported("subscriptions");
     if (!consume.service().empty()) return unsupported("services");
-    if (!consume.filter().empty()) return unsupported("filters");
     if (consume.credit_messages() > protocol::kMaxCredit) {
         return Error(ErrorCode::kInvalid, "credit_messages " + std::to_string(consume.credit_messages()) +
                                               " is out of range: 0 to " + std::to_string(protocol::kMaxCredit));
@@ -25,6 +25,19 @@ Result<void> check_consume(const v1::Consume& consume) {
     return check_settings(settings);
 }
 
+// Null if it is empty.
+Result<core::MessagePredicate> consume_filter(Session& session, const std::string& text) {
+    if (text.empty()) return core::MessagePredicate();
+    Result<protocol::Filter> filter = protocol::Filter::parse(text);
+    if (!filter) return filter.error();
+    if (filter->asks_for_age()) {
+        return Error(
+            ErrorCode::kInvalid,
+            "a consumer's filter cannot ask for age: each message is looked at when it comes, not again and again");
+    }
+    return session.ns().format().filter(text, session.shard().now());
+}
+
 }  // namespace
 
 bool handle_consume(Session& session, const protocol::FrameView& frame) {
@@ -34,7 +47,10 @@ bool handle_consume(Session& session, const protocol::FrameView& frame) {
     if (Result<void> ok = check_consume(consume); !ok) return refuse(session, frame, ok.error());
     Result<std::vector<core::LeaseRange>> held = read_ranges(consume.held());
     if (!held) return refuse(session, frame, held.error());
+    Result<core::MessagePredicate> filter = consume_filter(session, consume.filter());
+    if (!filter) return refuse(session, frame, filter.error());
     core::ConsumeRequest request;
+    request.filter = *std::move(filter);
     request.session = session.id();
     request.queue = consume.queue();
     request.number = consume.consumer();

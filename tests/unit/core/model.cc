@@ -69,9 +69,12 @@ bool ModelQueue::key_allows(const ModelMessage& message, TimePoint now) const {
 
 ModelMessage* ModelQueue::first_ready(TimePoint now) {
     const bool oldest = settings.oldest_every != 0 && (choices + 1) % settings.oldest_every == 0;
+    const bool filters = std::any_of(consumers.begin(), consumers.end(),
+                                     [](const auto& entry) { return !entry.second.wants_below.empty(); });
     ModelMessage* first = nullptr;
     for (ModelMessage& m : messages) {
         if (m.state != State::kReady || m.expires <= now || is_new(m) || !key_allows(m, now)) continue;
+        if (filters && !is_wanted(m)) continue;
         const bool urgent = first != nullptr && m.priority > first->priority && !oldest;
         const bool equal = first != nullptr && (m.priority == first->priority || oldest);
         if (first == nullptr || urgent || (equal && m.place < first->place)) first = &m;
@@ -116,10 +119,22 @@ void ModelQueue::unbuffer_all(const std::string& consumer) {
     }
 }
 
+bool ModelQueue::is_wanted(const ModelMessage& message) const {
+    return std::any_of(consumers.begin(), consumers.end(), [&](const auto& entry) {
+        const ModelConsumer& consumer = entry.second;
+        const std::uint64_t holds = held(entry.first);
+        const bool room = holds < consumer.credit &&
+                          (consumer.credit_bytes == 0 || holds == 0 || held_bytes(entry.first) < consumer.credit_bytes);
+        return consumer.session.value != 0 && room &&
+               (consumer.wants_below.empty() || message.body < consumer.wants_below);
+    });
+}
+
 bool ModelQueue::has_credit(const std::string& name, const ModelMessage& message) const {
     const ModelConsumer& consumer = consumers.at(name);
     const std::uint64_t holds = held(name);
     if (consumer.session.value == 0 || holds >= consumer.credit) return false;
+    if (!consumer.wants_below.empty() && message.body >= consumer.wants_below) return false;
     return consumer.credit_bytes == 0 || holds == 0 || held_bytes(name) + message.bytes <= consumer.credit_bytes;
 }
 
@@ -358,6 +373,7 @@ Result<std::vector<std::uint64_t>> Model::consume(const ConsumeOptions& request,
     consumer.credit_bytes = request.credit_bytes;
     consumer.explicit_start = request.explicit_start;
     consumer.ack_on_delivery = request.ack_on_delivery;
+    consumer.wants_below = request.filter.empty() ? "" : request.filter.substr(5);
     consumer.lease = request.lease == Millis(0) ? queue.settings.lease : request.lease;
     consumer.grace_end = TimePoint::max();
     session.consumers[request.number] = {request.queue, request.name};
@@ -567,6 +583,7 @@ void Model::disconnect(SessionId id, bool clean) {
         ModelConsumer& consumer = queue.consumers.at(at.second);
         queue.unbuffer_all(at.second);
         consumer.taken = consumer.taken_bytes = 0;
+        consumer.wants_below.clear();
         consumer.session = SessionId(0);
         consumer.grace_end = now + queue.settings.reconnect_grace;
     }
@@ -650,6 +667,7 @@ void Model::restart(std::uint64_t new_epoch) {
         for (auto& [consumer_name, consumer] : queue.consumers) {
             queue.unbuffer_all(consumer_name);
             consumer.taken = consumer.taken_bytes = 0;
+            consumer.wants_below.clear();
             consumer.session = SessionId(0);
             consumer.grace_end = TimePoint::max();
         }

@@ -59,6 +59,7 @@ struct ModelConsumer {
     Millis lease{0};
     bool explicit_start = false;
     bool ack_on_delivery = false;
+    std::string wants_below;                   // only bodies before this one; empty: all
     std::uint64_t taken = 0, taken_bytes = 0;  // done on delivery, and not acked
     TimePoint grace_end = TimePoint::max();
 };
@@ -97,6 +98,8 @@ struct ModelQueue {
     void forget_ids(TimePoint now);
     [[nodiscard]] const ModelDedup* find_duplicate(const base::DedupId& id, TimePoint now) const;
     [[nodiscard]] ModelMessage* victim(int priority);
+    // Whether a consumer that has room wants it.
+    [[nodiscard]] bool is_wanted(const ModelMessage& message) const;
     void unbuffer(ModelMessage& message);
     void unbuffer_all(const std::string& consumer);
     [[nodiscard]] bool has_credit(const std::string& consumer, const ModelMessage& message) const;

@@ -33,6 +33,7 @@ public:
         keys_ = chance(50);
         dedup_ = chance(30);
         buffers_ = chance(40);
+        filters_ = chance(30);
         all_keyed_ = keys_ && chance(50);
         if (keys_ && !all_keyed_) uniform_ = false;  // a key takes bytes as well
         body_bytes_ = large_ ? pick(30'000, 150'000) : pick(1, 200);
@@ -389,13 +390,15 @@ private:
         options.credit = static_cast<std::uint32_t>(chance(10) ? 0 : pick(1, chance(50) ? 2 : 20));
         if (uniform_ && chance(30)) options.credit_bytes = pick(1, 6 * Batch::message_bytes(body_bytes_));
         if (chance(30)) options.lease = Millis(pick(100, 8'000));
+        if (filters_ && chance(60)) options.filter = "body<" + std::to_string(pick(1, 9));
         if (chance(options.ack_on_delivery ? 5 : 70) && !got_[options.queue + "/" + options.name].empty()) {
             options.held = some_ranges(options.queue, options.name);
         }
         say() << "consume " << options.queue << "/" << options.name << " on " << options.session.value << ":"
               << options.number << " credit " << options.credit << "/" << options.credit_bytes
               << (options.explicit_start ? " explicit_start" : "")
-              << (options.ack_on_delivery ? " ack_on_delivery" : "") << " held" << text(options.held) << "\n";
+              << (options.ack_on_delivery ? " ack_on_delivery " : "") << options.filter << " held" << text(options.held)
+              << "\n";
         const Result<core::ConsumeGrant> grant = core_->consume(options);
         std::vector<Closed> closed;
         const Result<std::vector<std::uint64_t>> kept = model_.consume(options, closed);
@@ -838,6 +841,7 @@ private:
     bool keys_ = false;
     bool dedup_ = false;
     bool buffers_ = false;
+    bool filters_ = false;
     bool all_keyed_ = false;
     bool limits_ = true;
     bool deferred_ = false;

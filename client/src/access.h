@@ -37,6 +37,9 @@ struct Access {
         std::uint64_t prefetch_bytes;
         Millis lease, longest, stop_within;
         std::string name;
+        std::string filter;
+        bool explicit_start = false;
+        bool ack_on_delivery = false;
     };
     // Throws kInvalid.
     static WorkerSettings settings(const WorkerOptions& options);

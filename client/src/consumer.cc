@@ -79,6 +79,8 @@ void Consumer::resume() {
         paused_ = false;
     }
     core_->update_credit(shared_from_this());
+    std::unique_lock lock(mutex_);
+    if (handler_ && !buffer_.empty()) dispatch(lock);
 }
 
 std::uint32_t Consumer::credit() {
@@ -88,15 +90,35 @@ std::uint32_t Consumer::credit() {
 
 // What waits for a handler goes back.
 bool Consumer::take_buffered(std::vector<SettleEntry>& entries) {
-    for (auto& delivery : buffer_) {
-        delivery->phase = Phase::kSettling;
-        SettleEntry& entry = entries.emplace_back();
-        entry.consumer = shared_from_this();
-        entry.delivery = std::move(delivery);
-        entry.outcome = v1::RELEASE;
+    if (keeps_what_waits()) return false;
+    for (auto* waiting : {&buffer_, &unstarted_}) {
+        for (auto& delivery : *waiting) {
+            delivery->phase = Phase::kSettling;
+            Outcome outcome = Outcome::release();
+            entries.push_back(make_entry(delivery, outcome));
+        }
+        waiting->clear();
     }
-    buffer_.clear();
     return !entries.empty();
+}
+
+// Asks for as many as there are places for.
+void Consumer::start_more() {
+    std::vector<std::shared_ptr<Delivery>> asked;
+    {
+        const std::lock_guard lock(mutex_);
+        if (unstarted_.empty() || paused_ || stopping_ || ended_) return;
+        const std::size_t places =
+            handler_ ? settings.concurrency - std::min(settings.concurrency, busy_) : waiting_ + nexts_.size();
+        const std::size_t there = buffer_.size() + starting_;
+        while (there + asked.size() < places && !unstarted_.empty()) {
+            asked.push_back(std::move(unstarted_.front()));
+            unstarted_.pop_front();
+            asked.back()->phase = Phase::kStarting;
+        }
+        starting_ += asked.size();
+    }
+    if (!asked.empty()) core_->start(shared_from_this(), std::move(asked));
 }
 
 void Consumer::request_stop(Delivery& delivery, Stops& stops) {
@@ -183,7 +205,7 @@ base::Error Consumer::ended_error() const {
 
 void Consumer::start_work(Delivery& delivery, SteadyTime now) {
     delivery.phase = Phase::kWorking;
-    delivery.work_end = now + settings.longest;
+    if (!settings.ack_on_delivery) delivery.work_end = now + settings.longest;
 }
 
 std::shared_ptr<Delivery> Consumer::next(SteadyTime deadline) {
@@ -192,11 +214,20 @@ std::shared_ptr<Delivery> Consumer::next(SteadyTime deadline) {
     {
         std::unique_lock lock(mutex_);
         const auto ready = [&] { return !buffer_.empty() || ended_ || stopping_; };
+        ++waiting_;
+        if (!unstarted_.empty()) {
+            lock.unlock();
+            start_more();
+            lock.lock();
+        }
+        bool in_time = true;
         if (deadline == SteadyTime::max()) {
             arrived_.wait(lock, ready);
-        } else if (!arrived_.wait_until(lock, deadline, ready)) {
-            return nullptr;
+        } else {
+            in_time = arrived_.wait_until(lock, deadline, ready);
         }
+        --waiting_;
+        if (!in_time) return nullptr;
         if (buffer_.empty()) throw to_public(ended_error());
         delivery = std::move(buffer_.front());
         buffer_.pop_front();
@@ -218,9 +249,9 @@ void Consumer::next_async(const void* key, NextCallback callback) {
             error = ended_error();
         } else {
             nexts_.emplace_back(key, std::move(callback));
-            return;
         }
     }
+    if (!delivery && !error) return start_more();
     callback(std::move(delivery), std::move(error));
 }
 
@@ -240,20 +271,17 @@ bool Consumer::cancel_next(const void* key) {
 
 // --- jobs ---
 
-namespace {
-
-SettleEntry make_entry(std::shared_ptr<Consumer> consumer, std::shared_ptr<Delivery> delivery, Outcome& outcome) {
+SettleEntry Consumer::make_entry(const std::shared_ptr<Delivery>& delivery, Outcome& outcome) {
     SettleEntry entry;
-    entry.consumer = std::move(consumer);
-    entry.delivery = std::move(delivery);
+    entry.consumer = shared_from_this();
+    entry.delivery = delivery;
+    if (settings.ack_on_delivery) return entry;  // it is done: the ack makes room for another one
     entry.outcome = static_cast<v1::Outcome>(Access::kind(outcome));
     entry.after = Access::after(outcome);
     std::string& reason = Access::reason(outcome);
     if (!reason.empty()) entry.reason = clean_reason(std::move(reason));
     return entry;
 }
-
-}  // namespace
 
 void Consumer::settle_and_wait(const std::shared_ptr<Delivery>& delivery, Outcome outcome) {
     core_->check_may_block("settling a job");
@@ -265,7 +293,7 @@ void Consumer::settle_and_wait(const std::shared_ptr<Delivery>& delivery, Outcom
         delivery->phase = Phase::kSettling;
     }
     std::vector<SettleEntry> entries;
-    entries.push_back(make_entry(shared_from_this(), delivery, outcome));
+    entries.push_back(make_entry(delivery, outcome));
     entries.back().waiter = std::move(waiter);
     entries.back().deadline = std::chrono::steady_clock::now() + core_->config().operation_timeout;
     core_->settle(std::move(entries));
@@ -280,7 +308,7 @@ void Consumer::release_quietly(const std::shared_ptr<Delivery>& delivery) {
     }
     Outcome outcome = Outcome::release();
     std::vector<SettleEntry> entries;
-    entries.push_back(make_entry(shared_from_this(), delivery, outcome));
+    entries.push_back(make_entry(delivery, outcome));
     core_->settle(std::move(entries));
 }
 
@@ -335,6 +363,7 @@ bool Consumer::run_handlers(const std::function<bool()>& others_wait) {
         }
         if (say_goodbye) core_->detach(shared_from_this());
         delivery.reset();
+        if (settings.explicit_start) start_more();
         if (others_wait()) return true;
     }
 }
@@ -365,7 +394,7 @@ void Consumer::finish(const std::shared_ptr<Delivery>& delivery, Outcome outcome
         delivery->phase = Phase::kSettling;
     }
     std::vector<SettleEntry> entries;
-    entries.push_back(make_entry(shared_from_this(), delivery, outcome));
+    entries.push_back(make_entry(delivery, outcome));
     core_->settle(std::move(entries));
 }
 

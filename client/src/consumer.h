@@ -61,6 +61,8 @@ public:
 
     // --- I/O thread ---
     void on_deliver(std::string_view deliver);
+    void on_recall(const v1::Recall& recall);
+    void on_started(const std::vector<std::shared_ptr<Delivery>>& asked, const base::Result<v1::Frame>& answer);
     void fill(v1::Consume& consume);
     void on_attached(const v1::ConsumeOk& answer);
     void on_detached() { attached_ = false; }
@@ -86,6 +88,11 @@ private:
     };
 
     bool take_buffered(std::vector<SettleEntry>& entries);
+    void start_more();
+    void hand_out(std::shared_ptr<Delivery> delivery, SteadyTime now, std::vector<std::shared_ptr<Delivery>>& for_nexts,
+                  std::vector<NextCallback>& nexts);
+    [[nodiscard]] bool keeps_what_waits() const { return settings.ack_on_delivery && !stopping_; }
+    SettleEntry make_entry(const std::shared_ptr<Delivery>& delivery, Outcome& outcome);
     void request_stop(Delivery& delivery, Stops& stops);
     void run_one(const std::shared_ptr<Delivery>& delivery);
     void finish(const std::shared_ptr<Delivery>& delivery, Outcome outcome);
@@ -97,9 +104,12 @@ private:
     const Handler handler_;
 
     std::mutex mutex_;
-    std::condition_variable arrived_;  // buffer, or the end
-    std::condition_variable idle_;     // busy_, or the end
-    std::deque<std::shared_ptr<Delivery>> buffer_;
+    std::condition_variable arrived_;                                           // buffer, or the end
+    std::condition_variable idle_;                                              // busy_, or the end
+    std::deque<std::shared_ptr<Delivery>> buffer_;                              // for a handler, or for next()
+    std::deque<std::shared_ptr<Delivery>> unstarted_;                           // with explicit_start: to be begun
+    std::size_t starting_ = 0;                                                  // of which the broker has been asked
+    std::size_t waiting_ = 0;                                                   // threads in next()
     boost::unordered_flat_map<std::uint64_t, std::shared_ptr<Delivery>> held_;  // by sequence: all but kGone
     std::deque<std::pair<const void*, NextCallback>> nexts_;
     std::vector<std::function<void(std::optional<base::Error>)>> end_callbacks_;

@@ -64,26 +64,28 @@ void Consumer::on_deliver(std::string_view deliver) {
             delivery->run = run;
             delivery->message = again.field().bytes;
             delivery->sequence = sequence++;
-            delivery->lease_end = now + run->lease_time;
-            delivery->renew_at = now + run->lease_time / 3;
+            const bool leased = !settings.explicit_start && !settings.ack_on_delivery;
+            delivery->lease_end = leased ? now + run->lease_time : SteadyTime::max();
+            delivery->renew_at = leased ? now + run->lease_time / 3 : SteadyTime::max();
             auto& place = held_[delivery->sequence];
             if (place && place->phase != Phase::kSettling) {  // given to us anew: the old lease is over
                 if (place->phase == Phase::kBuffered) std::erase(buffer_, place);
+                if (place->phase == Phase::kUnstarted) std::erase(unstarted_, place);
                 if (place->phase == Phase::kWorking) request_stop(*place, stops);
                 place->phase = Phase::kGone;
             }
             place = delivery;
-            if (!nexts_.empty() && !stopping_) {
-                start_work(*delivery, now);
-                for_nexts.push_back(std::move(delivery));
-                nexts.push_back(std::move(nexts_.front().second));
-                nexts_.pop_front();
+            if (settings.explicit_start) {
+                delivery->phase = Phase::kUnstarted;
+                unstarted_.push_back(std::move(delivery));
             } else {
-                buffer_.push_back(std::move(delivery));
+                hand_out(std::move(delivery), now, for_nexts, nexts);
             }
         }
-        if (paused_ || stopping_) {  // they crossed our credit of 0
+        if ((paused_ || stopping_) && !keeps_what_waits()) {  // they crossed our credit of 0
             take_buffered(unwanted);
+        } else if (settings.explicit_start || paused_) {
+            // Later: when there is a place for them.
         } else if (handler_) {
             dispatch(lock);
         } else {
@@ -92,7 +94,94 @@ void Consumer::on_deliver(std::string_view deliver) {
     }
     for (std::size_t i = 0; i < nexts.size(); ++i) nexts[i](std::move(for_nexts[i]), std::nullopt);
     if (!unwanted.empty()) core_->settle(std::move(unwanted));
+    if (settings.ack_on_delivery) return;
+    if (settings.explicit_start) return start_more();
     look_at_ = std::min(look_at_, now + std::min(run->lease_time / 3, settings.longest));
+    core_->arm(look_at_);
+}
+
+// To one who waits for it, or into the buffer. Under the mutex.
+void Consumer::hand_out(std::shared_ptr<Delivery> delivery, SteadyTime now,
+                        std::vector<std::shared_ptr<Delivery>>& for_nexts, std::vector<NextCallback>& nexts) {
+    if (nexts_.empty() || stopping_) {
+        delivery->phase = Phase::kBuffered;
+        buffer_.push_back(std::move(delivery));
+        return;
+    }
+    start_work(*delivery, now);
+    for_nexts.push_back(std::move(delivery));
+    nexts.push_back(std::move(nexts_.front().second));
+    nexts_.pop_front();
+}
+
+void Consumer::on_recall(const v1::Recall& recall) {
+    const std::lock_guard lock(mutex_);
+    const auto recalled = [&](const std::shared_ptr<Delivery>& delivery) {
+        return std::any_of(recall.ranges().begin(), recall.ranges().end(),
+                           [&](const v1::SeqRange& range) { return contains(range, *delivery); });
+    };
+    // What is being started already is told by the answer to that.
+    std::erase_if(unstarted_, [&](const std::shared_ptr<Delivery>& delivery) {
+        if (!recalled(delivery)) return false;
+        delivery->phase = Phase::kGone;
+        const auto found = held_.find(delivery->sequence);
+        if (found != held_.end() && found->second == delivery) held_.erase(found);
+        return true;
+    });
+}
+
+void Consumer::on_started(const std::vector<std::shared_ptr<Delivery>>& asked, const base::Result<v1::Frame>& answer) {
+    const auto now = std::chrono::steady_clock::now();
+    std::vector<SettleEntry> unwanted;
+    std::vector<std::shared_ptr<Delivery>> lost, for_nexts;
+    std::vector<NextCallback> nexts;
+    {
+        std::unique_lock lock(mutex_);
+        starting_ -= asked.size();
+        for (const auto& delivery : asked) {
+            if (delivery->phase != Phase::kStarting) continue;
+            const v1::StartedRange* begun = nullptr;
+            if (answer) {
+                for (const v1::StartedRange& range : answer->started().ranges()) {
+                    const bool meant =
+                        range.first_seq() <= delivery->sequence && delivery->sequence <= range.last_seq();
+                    if (meant) begun = &range;
+                }
+            }
+            if (begun == nullptr) {
+                lost.push_back(delivery);
+                continue;
+            }
+            auto run = std::make_shared<Run>();
+            run->buffered = delivery->run;
+            run->id_prefix = delivery->run->id_prefix;
+            run->first_seq = delivery->run->first_seq;
+            run->original_seq = delivery->run->original_seq;
+            run->commit_time_ms = delivery->run->commit_time_ms;
+            run->epoch = begun->epoch();
+            run->lease = begun->lease();
+            run->attempt = begun->attempt();
+            run->lease_time = Millis(answer->started().lease_ms());
+            delivery->lease_end = now + run->lease_time;
+            delivery->renew_at = now + run->lease_time / 3;
+            delivery->run = std::move(run);
+            hand_out(delivery, now, for_nexts, nexts);
+        }
+        if (paused_ || stopping_) {
+            take_buffered(unwanted);
+        } else if (handler_) {
+            dispatch(lock);
+        } else {
+            arrived_.notify_all();
+        }
+    }
+    lose(lost);
+    for (std::size_t i = 0; i < nexts.size(); ++i) nexts[i](std::move(for_nexts[i]), std::nullopt);
+    if (!unwanted.empty()) core_->settle(std::move(unwanted));
+    if (!answer) return;
+    start_more();  // in place of those that were recalled
+    const Millis lease(answer->started().lease_ms());
+    look_at_ = std::min(look_at_, now + std::min(lease / 3, settings.longest));
     core_->arm(look_at_);
 }
 
@@ -115,9 +204,14 @@ void Consumer::fill(v1::Consume& consume) {
     consume.set_credit_messages(credit_told);
     consume.set_credit_bytes(settings.prefetch_bytes);
     consume.set_lease_ms(static_cast<std::uint64_t>(settings.lease.count()));
+    consume.set_filter(settings.filter);
+    consume.set_explicit_start(settings.explicit_start);
+    consume.set_ack_on_delivery(settings.ack_on_delivery);
+    if (settings.ack_on_delivery) return;  // nothing here is the broker's any more
     all.reserve(held_.size());
     for (const auto& [sequence, delivery] : held_) {
-        if (delivery->phase != Phase::kGone) all.push_back(delivery);
+        const Phase phase = delivery->phase;
+        if (phase != Phase::kGone && phase != Phase::kUnstarted && phase != Phase::kStarting) all.push_back(delivery);
     }
     for (v1::SeqRange& range : to_ranges(all)) {
         if (consume.held_size() == static_cast<int>(protocol::kMaxElements)) break;  // the rest counts as lost
@@ -132,6 +226,7 @@ void Consumer::on_attached(const v1::ConsumeOk& answer) {
     {
         const std::lock_guard lock(mutex_);
         for (const auto& [sequence, delivery] : held_) {
+            if (settings.ack_on_delivery) break;
             const bool kept = std::any_of(answer.held().begin(), answer.held().end(),
                                           [&](const v1::SeqRange& range) { return contains(range, *delivery); });
             if (!kept) lost.push_back(delivery);
@@ -163,6 +258,7 @@ void Consumer::lose(const std::vector<std::shared_ptr<Delivery>>& deliveries) {
     for (const auto& delivery : deliveries) {
         if (delivery->phase == Phase::kGone) continue;
         if (delivery->phase == Phase::kBuffered) std::erase(buffer_, delivery);
+        if (delivery->phase == Phase::kUnstarted) std::erase(unstarted_, delivery);
         if (delivery->phase == Phase::kWorking) request_stop(*delivery, stops);
         delivery->phase = Phase::kGone;
         const auto found = held_.find(delivery->sequence);
@@ -296,6 +392,7 @@ void Consumer::end(std::optional<base::Error> error) {
         }
         held_.clear();
         buffer_.clear();
+        unstarted_.clear();
         nexts.swap(nexts_);
         callbacks.swap(end_callbacks_);
         arrived_.notify_all();

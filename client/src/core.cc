@@ -238,6 +238,20 @@ void Core::update_credit(std::shared_ptr<Consumer> consumer) {
     });
 }
 
+// Asks the broker to start what the consumer has in its buffer; Consumer::on_started() has the answer.
+void Core::start(std::shared_ptr<Consumer> consumer, std::vector<std::shared_ptr<Delivery>> deliveries) {
+    on_io([this, consumer = std::move(consumer), deliveries = std::move(deliveries)]() mutable {
+        v1::Frame frame;
+        v1::Start& start = *frame.mutable_start();
+        start.set_consumer(consumer->number);
+        for (v1::SeqRange& range : to_ranges(deliveries)) *start.add_ranges() = std::move(range);
+        request(std::move(frame), std::chrono::steady_clock::now() + config_.operation_timeout, true,
+                [consumer, deliveries](const base::Result<v1::Frame>& answer) {
+                    consumer->on_started(deliveries, answer);
+                });
+    });
+}
+
 void Core::extend(std::shared_ptr<Consumer> consumer, std::shared_ptr<Delivery> delivery, Millis time,
                   std::function<void(std::optional<base::Error>)> done) {
     auto shared = std::make_shared<std::function<void(std::optional<base::Error>)>>(std::move(done));

@@ -48,6 +48,7 @@ public:
     void detach(std::shared_ptr<Consumer> consumer);     // says goodbye for it, then ends it
     void force_end(std::shared_ptr<Consumer> consumer);  // ends it now
     void update_credit(std::shared_ptr<Consumer> consumer);
+    void start(std::shared_ptr<Consumer> consumer, std::vector<std::shared_ptr<Delivery>> deliveries);
     void extend(std::shared_ptr<Consumer> consumer, std::shared_ptr<Delivery> delivery, Millis time,
                 std::function<void(std::optional<base::Error>)> done);
     void on_state(std::function<void(ConnectionState, std::error_code)> callback);

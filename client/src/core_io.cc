@@ -98,6 +98,11 @@ bool Core::dispatch(std::string_view bytes) {
         case v1::Frame::kGoAway:
             on_go_away(parsed.go_away());
             return true;
+        case v1::Frame::kRecall: {
+            const auto found = consumers_.find(parsed.recall().consumer());
+            if (found != consumers_.end()) found->second->on_recall(parsed.recall());
+            return true;
+        }
         case v1::Frame::kConsumerClosed: {
             const auto found = consumers_.find(parsed.consumer_closed().consumer());
             if (found == consumers_.end()) return true;

@@ -22,7 +22,8 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 
 // What the messages of one Deliver share. Immutable.
 struct Run {
-    std::string bytes;  // the encoded Deliver; the messages are views into it
+    std::string bytes;                    // the encoded Deliver; the messages are views into it
+    std::shared_ptr<const Run> buffered;  // of a run that was started: what it was before, with the bytes
     std::string_view id_prefix;
     std::uint64_t first_seq = 0;
     std::uint64_t original_seq = 0;  // for the id of a message that was moved, which comes alone
@@ -34,10 +35,12 @@ struct Run {
 };
 
 enum class Phase : std::uint8_t {
-    kBuffered,  // waits for a handler, or for next()
-    kWorking,   // in a handler's or the caller's hands
-    kSettling,  // settled here, not answered yet
-    kGone       // settled or lost
+    kUnstarted,  // with explicit_start: in the buffer, not begun
+    kStarting,   // the broker is asked
+    kBuffered,   // waits for a handler, or for next()
+    kWorking,    // in a handler's or the caller's hands
+    kSettling,   // settled here, not answered yet
+    kGone        // settled or lost
 };
 
 struct Delivery {

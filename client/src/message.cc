@@ -179,12 +179,17 @@ void Access::encode(const Message& message, std::string& out) {
 }
 
 Access::WorkerSettings Access::settings(const WorkerOptions& options) {
-    WorkerSettings settings{options.concurrency_, options.prefetch_, options.prefetch_bytes_,
-                            options.lease_,       options.longest_,  options.stop_within_,
-                            options.name_};
+    WorkerSettings settings{options.concurrency_,    options.prefetch_,       options.prefetch_bytes_, options.lease_,
+                            options.longest_,        options.stop_within_,    options.name_,           options.filter_,
+                            options.explicit_start_, options.ack_on_delivery_};
+    if (settings.explicit_start && settings.ack_on_delivery) {
+        fail(ErrorCode::kInvalid, "a worker has explicit_start or ack_on_delivery, not both");
+    }
     if (settings.concurrency < 1 || settings.concurrency > 1024)
         fail(ErrorCode::kInvalid, "concurrency must be 1 to 1024");
-    if (settings.prefetch == 0) settings.prefetch = static_cast<std::uint32_t>(2 * settings.concurrency);
+    if (settings.prefetch == 0) {
+        settings.prefetch = static_cast<std::uint32_t>((settings.ack_on_delivery ? 1 : 2) * settings.concurrency);
+    }
     if (settings.prefetch > 65'535) fail(ErrorCode::kInvalid, "prefetch must be at most 65535");
     if (settings.lease.count() < 0) fail(ErrorCode::kInvalid, "lease must not be negative");
     if (settings.longest.count() <= 0) fail(ErrorCode::kInvalid, "longest must be positive");
@@ -283,6 +288,18 @@ WorkerOptions& WorkerOptions::longest(Millis time) {
 }
 WorkerOptions& WorkerOptions::stop_within(Millis time) {
     stop_within_ = time;
+    return *this;
+}
+WorkerOptions& WorkerOptions::filter(std::string expression) {
+    filter_ = std::move(expression);
+    return *this;
+}
+WorkerOptions& WorkerOptions::explicit_start(bool on) {
+    explicit_start_ = on;
+    return *this;
+}
+WorkerOptions& WorkerOptions::ack_on_delivery(bool on) {
+    ack_on_delivery_ = on;
     return *this;
 }
 WorkerOptions& WorkerOptions::name(std::string name) {

@@ -2,7 +2,8 @@
 
 The invariants are those of a durable work queue: I1 nothing confirmed is lost, I2 nothing comes from nowhere, I3 bytes are
 kept, I4 a confirm means one place, I5 refused means refused, I6 books balance, I7 acked stays acked, I8 one holder,
-I9 every redelivery has a cause, I10 attempts, I11 publish order, I13 first in first out, I15 a resend is stored once,
+I9 every redelivery has a cause, I10 attempts, I11 publish order, I12 order of a key, I13 first in first out, I14 priority,
+I15 a resend is stored once, I16 what was refused may come again, I19 not early, I20 not late,
 L1 what is ready is delivered, L2 every operation ends. A run that did too little is invalid, not passed.
 """
 import argparse
@@ -12,6 +13,7 @@ import json
 import sys
 
 import history
+import rules_check
 
 SECOND = 10**9
 LEASE_SLACK = 2 * SECOND  # a client may read a delivery this much later than it was sent
@@ -19,20 +21,21 @@ OPEN_LIMIT = 30 * SECOND
 
 
 class Delivery:
-    __slots__ = ("t", "p", "c", "q", "mid", "seq", "lease", "attempt", "lease_ns")
+    __slots__ = ("t", "p", "c", "q", "mid", "seq", "lease", "attempt", "lease_ns", "wall", "committed")
 
     def __init__(self, event, mid, seq):
         self.t, self.p, self.c, self.q = event["t"], event["p"], event["c"], event["q"]
         self.mid, self.seq, self.attempt = mid, seq, event["a"]
         self.lease = (event["e"], event["l"]) if "e" in event else None
         self.lease_ns = event.get("lms", 0) * 10**6
+        self.wall, self.committed = event.get("w"), event.get("ct")
 
 
 class Settle:
-    __slots__ = ("outcome", "begun", "ended", "result", "lease", "p")
+    __slots__ = ("outcome", "begun", "ended", "result", "lease", "p", "after")
 
-    def __init__(self, outcome, begun, lease, p):
-        self.outcome, self.begun, self.lease, self.p = outcome, begun, lease, p
+    def __init__(self, outcome, begun, lease, p, after):
+        self.outcome, self.begun, self.lease, self.p, self.after = outcome, begun, lease, p, after
         self.ended, self.result = None, "info"
 
 
@@ -61,6 +64,7 @@ class Checker:
         self.queues = {}
         self.plan = {}
         self.finals = {}
+        self.dead = {}          # q -> {mid: (seq, reason, attempts)}, what lies there at the end
         self.faults = []        # [kind, begin, end]
         self.ends = collections.defaultdict(list)   # (p, c) -> times at which its connection or consumer ended
         self.attaches = collections.defaultdict(list)
@@ -107,6 +111,13 @@ class Checker:
 
     def _on_final(self, event, _):
         self.finals[event["q"]] = event["info"]
+
+    def _on_dead(self, event, _):
+        rows = self.dead.setdefault(event["q"], {})
+        for mid, seq, reason, attempts in event["rows"]:
+            rows[mid] = (seq, reason, attempts)
+            if mid in self.messages:
+                self._place(self.messages[mid], event["q"], seq, "dead letter")
 
     def _on_stuck(self, event, _):
         self.violation("L1", "queue %s has %d ready messages, and a consumer with credit got none for %.1f s" %
@@ -187,7 +198,8 @@ class Checker:
     def _on_settle(self, event, begun):
         if event["type"] == "invoke":
             for mid, _seq, epoch, lease in event["items"]:
-                settle = Settle(event["o"], event["t"], None if epoch is None else (epoch, lease), event["p"])
+                settle = Settle(event["o"], event["t"], None if epoch is None else (epoch, lease), event["p"],
+                                event.get("after"))
                 self._message(mid, event["q"]).settles.append(settle)
             self.counts["settle"] += len(event["items"])
             return
@@ -209,6 +221,7 @@ class Checker:
         for message in self.messages.values():
             self._check_origin(message)
             self._check_leases(message)
+        rules_check.check(self)
         for q in self.queues:
             self._check_order(q)
             self._check_end(q)
@@ -372,6 +385,11 @@ class Checker:
                 self.counts["recovered"] += 1
             if message.settled("ACK", "ok", "info") or message.settled("REJECT", "ok", "info"):
                 continue
+            if message.mid in self.dead.get(q, ()):
+                continue
+            if q in self.dead and not info["dead_evicted"]:
+                lost.append(message)
+                continue
             attempts = max((d.attempt for d in message.deliveries), default=0)
             # A delivery cut off by a fault counts as an attempt that no client has seen.
             unseen = len(begins) - bisect.bisect_left(begins, message.confirmed or message.first_invoke or 0)
@@ -415,7 +433,8 @@ class Checker:
 
     def report(self, out=sys.stdout, stories=5):
         total = {name: self.counts[name] for name in (
-            "publish", "info", "refused", "duplicate answers", "deliver", "redelivered", "settle", "recovered", "lost")}
+            "publish", "info", "refused", "duplicate answers", "deliver", "redelivered", "settle", "dead", "dead expired",
+            "keyed", "by priority", "delayed", "deduplicated", "recovered", "lost")}
         kinds = collections.Counter(fault[0] for fault in self.faults)
         print("checked: %d messages, %s; faults: %s" % (
             len(self.messages), ", ".join("%s %d" % item for item in total.items()),

@@ -306,6 +306,107 @@ class CheckerTest(unittest.TestCase):
     def info_op(self, script):
         return next(e["op"] for e in script.events if e["type"] == "info")
 
+    # The rules of messages (rules_check.py): two more in q, or one in a queue of its own.
+
+    def two(self, first, second, q="q"):
+        s = sound()
+        s.publish(first, second, first=5, q=q)
+        return s
+
+    def ended(self, s, mid, seq, q="q", **fields):
+        s.deliver(mid, seq, lease=20 + seq, q=q, **fields)
+        s.settle("ACK", mid, seq, 20 + seq, q=q)
+
+    def test_a_key_in_order(self):
+        s = self.two("p.7~ka", "p.8~ka")
+        self.ended(s, "p.7~ka", 5)
+        self.ended(s, "p.8~ka", 6)
+        s.final(next_seq=7, dead=1)
+        self.assertEqual(self.names(s), set())
+
+    def test_a_key_out_of_order(self):
+        s = self.two("p.7~ka", "p.8~ka")
+        self.ended(s, "p.8~ka", 6)
+        self.ended(s, "p.7~ka", 5)
+        s.final(next_seq=7, dead=1)
+        self.assertEqual(self.names(s), {"I12"})
+
+    def test_two_of_a_key_at_once(self):
+        s = self.two("p.7~ka", "p.8~ka")
+        s.deliver("p.7~ka", 5, lease=25)
+        s.deliver("p.8~ka", 6, lease=26)
+        s.settle("ACK", "p.7~ka", 5, 25)
+        s.settle("ACK", "p.8~ka", 6, 26)
+        s.final(next_seq=7, dead=1)
+        self.assertEqual(self.names(s), {"I12"})
+
+    def test_a_dead_message_frees_its_key(self):
+        s = self.two("p.7~ka", "p.8~ka")
+        self.ended(s, "p.8~ka", 6)
+        s.final(next_seq=7, dead=2)
+        s.add("drain", "ok", "dead", q="q", rows=[["p.3", 3, "rejected", 1], ["p.7~ka", 5, "max_attempts", 3]])
+        self.assertEqual(self.names(s), set())
+
+    def urgent(self, order):
+        s = sound()
+        s.publish("p.7~p1", "p.8~p9", "p.9~p1", q="urgent", first=1)
+        for mid, seq in order:
+            self.ended(s, mid, seq, q="urgent")
+        s.events[0]["queues"]["urgent"] = {"max_attempts": 3}
+        s.final("urgent", next_seq=4)
+        return self.names(s)
+
+    def test_priorities(self):
+        self.assertEqual(self.urgent([("p.8~p9", 2), ("p.7~p1", 1), ("p.9~p1", 3)]), set())
+        self.assertEqual(self.urgent([("p.7~p1", 1), ("p.8~p9", 2), ("p.9~p1", 3)]), set())  # nothing says when it was granted
+        self.assertEqual(self.urgent([("p.7~p1", 1), ("p.9~p1", 3), ("p.8~p9", 2)]), {"I14"})
+
+    def test_too_early_and_too_late(self):
+        for mid, committed, wall, found in [("p.7~d500", 1000, 1500, None), ("p.7~d500", 1000, 1400, "I19"), ("p.7", 1000, 900, "I19"),
+                                            ("p.7~t500", 1000, 3400, None), ("p.7~t500", 1000, 3600, "I20"),
+                                            ("p.7~d500~t500", 1000, 3900, None)]:
+            with self.subTest(mid=mid, wall=wall):
+                s = sound()
+                s.publish(mid, first=5)
+                s.deliver(mid, 5, lease=25).update(w=wall, ct=committed)
+                s.settle("ACK", mid, 5, 25)
+                s.final(next_seq=6, dead=1)
+                self.assertEqual(self.names(s), {found} if found else set())
+
+    def test_a_retry_before_its_time(self):
+        s = sound()
+        begun = self.find(s, "settle", type="invoke", o="RETRY")
+        begun["after"] = 900
+        self.assertEqual(self.names(s), set())
+        begun["after"] = 2900
+        self.assertEqual(self.names(s), {"I19"})
+
+    def test_a_duplicate_of_nothing(self):
+        s = sound()
+        s.publish("p.7~u", first=5, duplicate=True)
+        self.ended(s, "p.7~u", 5)
+        s.final(next_seq=6, dead=1)
+        self.assertEqual(self.names(s), {"I16"})
+
+    def test_dead_letters_and_why(self):
+        for row, found in [(["p.3", 3, "rejected", 1], None), (["p.1", 1, "rejected", 1], "I7"), (["p.77", 9, "rejected", 1], "I2"),
+                           (["p.3", 3, "expired", 1], "I20"), (["p.2", 2, "rejected", 1], "I5"),
+                           (["p.3", 3, "max_attempts", 2], "I10"), (["p.3", 2, "rejected", 1], "I4")]:
+            with self.subTest(row=row):
+                s = sound()
+                s.add("drain", "ok", "dead", q="q", rows=[row])
+                names = self.names(s)
+                self.assertIn(found, names) if found else self.assertEqual(names, set())
+
+    def test_a_message_that_is_nowhere_is_lost_although_one_died(self):
+        s = sound()
+        s.publish("p.9", first=5)
+        s.deliver("p.9", 5, lease=9, attempt=3)
+        s.settle("RETRY", "p.9", 5, 9)
+        s.final(next_seq=6, dead=2)
+        s.add("drain", "ok", "dead", q="q", rows=[["p.3", 3, "rejected", 1]])
+        self.assertIn("I1", self.names(s))
+
     def test_the_story_of_a_violation_is_told(self):
         s = sound()
         s.publish("p.9", first=5)

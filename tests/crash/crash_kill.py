@@ -20,13 +20,15 @@ def main():
         run.make_broker(options=flags)
         run.start_broker()
         runs = [run] + [stack.enter_context(run.beside("ns%d" % shard)) for shard in range(1, options.shards)]
-        queues = queue_plan()
-        clients = ["py"] + (["cc"] if options.rdload else [])
+        queues = queue_plan(rules=not options.toy)
+        clients = ["py"] + (["cc"] if options.rdload else []) + ([] if options.toy else ["rl"])
         planned = int(options.cycles * (options.shortest + options.longest) / 2 * options.rate * 0.3)
         for each in runs:
             each.create_queues(queues, dict(publish=planned, deliver=planned // 2, faults=options.cycles, info=True,
                                             clients=clients))
             each.start_python_load("py", load_plan(options.rate))
+            if not options.toy:
+                each.start_python_load("rl", load_plan(options.rate / 2), "rules_load.py")
             if options.rdload:
                 each.start_cpp_load("cc", load_plan(options.rate))
         in_recovery = 0

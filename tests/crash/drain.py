@@ -3,14 +3,14 @@ import time
 
 import payload
 import rockdove_raw as raw
-from rockdove_raw import Connection, Timeout, data
+from rockdove_raw import Connection, Timeout, admin
 
 STUCK_SECONDS = 5.0  # L1, for what is ready
 QUIET_SECONDS = 15.0  # longer than any lease and backoff of the run: what has not come by then never will
 STATES = ("ready", "scheduled", "buffered", "started", "waiting")
 
 
-def drain(address, history, queues, limit=900.0):
+def drain(address, history, queues, limit=900.0, list_dead=True):
     """queues: {name: settings}; a fifo queue is drained one by one. Writes `final` for each."""
     for number, (queue, settings) in enumerate(queues.items(), 1):
         with Connection(address, client_name="drain") as connection:
@@ -18,7 +18,20 @@ def drain(address, history, queues, limit=900.0):
             info = connection.show_queue(queue)
             books = {f.name: getattr(info, f.name) for f in info.DESCRIPTOR.fields if f.name not in ("settings", "name")}
             history.write("ok", "final", q=queue, info=books)
+            if list_dead:
+                history.write("ok", "dead", q=queue, rows=_dead_letters(connection, queue))
             connection.say_goodbye()
+
+
+def _dead_letters(connection, queue):
+    """[mid, seq, reason, attempts] of each."""
+    rows, at = [], 1
+    while at:
+        page = connection.request(dead_list=admin.DeadList(queue=queue, from_seq=at, limit=200, max_bytes=4 << 20, bodies=True))
+        for letter in page.letters:
+            rows.append([payload.mid_of(letter.message), letter.seq, letter.deaths[-1].reason, letter.attempts])
+        at = page.next_seq
+    return rows
 
 
 def _drain_queue(connection, history, queue, settings, number, limit):
@@ -71,7 +84,8 @@ def _take(connection, history, queue, number, deliveries):
                 bad.append([payload.mid_of(message), str(error)])
             items.append([mids[-1], delivery.first_seq + offset, delivery.epoch, delivery.lease])
         history.write("ok", "deliver", q=queue, c=number, e=delivery.epoch, l=delivery.lease, a=delivery.attempt,
-                      lms=delivery.lease_ms, first=delivery.first_seq, mids=mids, bad=bad)
+                      lms=delivery.lease_ms, first=delivery.first_seq, mids=mids, bad=bad,
+                      w=time.time_ns() // 10**6, ct=delivery.commit_time_ms)
     known = [item for item in items if item[0] is not None]
     op = history.invoke("settle", q=queue, c=number, o="ACK", items=known)
     answer = connection.settle(1, "ACK", raw.ranges_of(item[1:] for item in items))

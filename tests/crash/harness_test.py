@@ -16,7 +16,7 @@ def crash_run(plant, starter, seed):
     # Kills tell most about what is stored; the two faults of leases need time to show instead.
     timing = ["--cycles", "5", "--shortest", "5", "--longest", "6"] if plant == "late_settle" else [
         "--cycles", "6", "--shortest", "1", "--longest", "2.5"]
-    command = [sys.executable, "-B", os.path.join(HERE, "crash_kill.py"), "--daemon", starter, "--rate", "120",
+    command = [sys.executable, "-B", os.path.join(HERE, "crash_kill.py"), "--daemon", starter, "--toy", "--rate", "120",
                "--seed", str(seed)] + timing
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180, check=False,
                           env=dict(os.environ, FAKE_BROKER_PLANT=plant or ""))

@@ -7,14 +7,15 @@
     f = publish   invoke: mids, pseq (0: not numbered)    ok: res [[mid, seq, duplicate]], fails [[mid, code]]
                   fail: mids, code (nothing happened)     info: mids (may have happened)
     f = deliver   ok: e, l (epoch, lease; absent if the client library hides them), a (attempt), lms (lease),
-                  first (seq), mids, bad [[mid, why]]
-    f = settle    invoke: o (ACK ...), items [[mid, seq, e, l]]    ok: stale [[seq, e, l]]    fail: code    info
+                  first (seq), mids, bad [[mid, why]]; w (wall clock, ms), ct (commit time, ms)
+    f = settle    invoke: o (ACK ...), after (ms), items [[mid, seq, e, l]]    ok: stale [[seq, e, l]]    fail: code    info
     f = extend    as settle
     f = attach    invoke: name                            ok
     f = detach    ok: the connection or consumer has ended
     f = fault     invoke: kind; ok: the broker is ready again
     f = config    ok: queues {name: settings}, plan {...}
     f = final     ok: info (QueueInfo as a dict)
+    f = dead      ok: rows [[mid, seq, reason, attempts]], the queue's dead letters at the end
     f = odd       ok: text, an answer that contradicts itself
     f = stuck     ok: ready messages were not delivered although there was credit (L1)
 """

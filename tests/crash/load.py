@@ -172,13 +172,16 @@ class Producer(Client):
                 self.lost()
         super().finish()
 
+    def new_mid(self, _queue):
+        return "%s.%d" % (self.name, self.count)
+
     def send_new(self):
         queue = self.rng.choice(self.queues)
         mids, messages, size = [], [], 0
         for _ in range(self.rng.choice((1, 1, 2, 5, 20, 40))):
             self.count += 1
             self.n[queue] += 1
-            mid = "%s.%d" % (self.name, self.count)
+            mid = self.new_mid(queue)
             message = payload.make(mid, self.n[queue], pick_size(self.rng))
             mids.append(mid)
             messages.append(message)
@@ -235,9 +238,12 @@ def read_confirm(mids, confirm):
 class Consumer(Client):
     """Receives from one queue and treats messages as real workers do."""
 
-    def __init__(self, load, name, seed, queue):
+    WAYS = {}  # of receiving: fields of Consume
+
+    def __init__(self, load, name, seed, queue, credit=None):
         super().__init__(load, name, seed)
         self.queue = queue
+        self.credit = credit or load.plan["credit"]
         self.held = {}          # seq -> (mid, epoch, lease), what it still works on
         self.later = []         # (due, item) of extended messages, acked when due
         self.late = []          # (due, item) of messages whose lease will be over when they are acked
@@ -248,6 +254,7 @@ class Consumer(Client):
         self.attach()
         while not self.load.stop.is_set():
             self.pump(0.05)
+            self.idle()
             now = time.monotonic()
             due = {item for when, item in self.later if when <= now}
             self.later = [(when, item) for when, item in self.later if when > now]
@@ -257,13 +264,16 @@ class Consumer(Client):
             if self.rng.random() < self.load.plan["trouble"]:
                 self.trouble()
 
+    def idle(self):
+        pass
+
     def attach(self):
         keep = [(seq, e, l) for seq, (_, e, l) in self.held.items() if self.rng.random() < 0.7]
         op = self.history.invoke("attach", q=self.queue, c=self.c, name=self.name)
         self.attached = True
         try:
-            answer = self.connection.consume(self.queue, name=self.name, credit=self.load.plan["credit"],
-                                             held=raw.ranges_of(keep))
+            answer = self.connection.consume(self.queue, name=self.name, credit=self.credit,
+                                             held=raw.ranges_of(keep), **self.WAYS)
         except BaseException:
             self.history.write("info", "attach", op=op, q=self.queue, c=self.c, name=self.name)
             raise
@@ -298,7 +308,8 @@ class Consumer(Client):
                 mids.append(None)
                 bad.append([payload.mid_of(message), str(error)])
         self.history.write("ok", "deliver", q=self.queue, c=self.c, e=delivery.epoch, l=delivery.lease,
-                           a=delivery.attempt, lms=delivery.lease_ms, first=delivery.first_seq, mids=mids, bad=bad)
+                           a=delivery.attempt, lms=delivery.lease_ms, first=delivery.first_seq, mids=mids, bad=bad,
+                           w=time.time_ns() // 10**6, ct=delivery.commit_time_ms)
         groups = {}
         for offset, mid in enumerate(mids):
             seq = delivery.first_seq + offset
@@ -335,6 +346,7 @@ class Consumer(Client):
         if outcome == "RETRY":
             fields = dict(reason="test", after_ms=self.rng.randint(0, 300))
         op = self.history.invoke("settle", q=self.queue, c=self.c, o=outcome,
+                                 after=fields.get("after_ms"),
                                  items=[[mid, seq, e, l] for seq, mid, e, l in items])
 
         def done(kind, body):
@@ -381,13 +393,11 @@ class Load:
         self.outcomes = (list(outcomes), list(outcomes.values()))
 
 
-def main():
+def run(make_clients):
+    """FOLDER NAME ADDRESS SEED PLAN of the command line; make_clients(load, name, seed) returns who takes part."""
     folder, name, address, seed, plan = sys.argv[1:6]
     load = Load(folder, address, json.loads(plan))
-    clients = [Producer(load, "%s-p%d" % (name, i), "%s p%d" % (seed, i), queues)
-               for i, queues in enumerate(load.plan["producers"])]
-    clients += [Consumer(load, "%s-c%d" % (name, i), "%s c%d" % (seed, i), queue)
-                for i, queue in enumerate(load.plan["consumers"])]
+    clients = make_clients(load, name, seed)
     for client in clients:
         client.start()
     sys.stdin.read()
@@ -399,5 +409,13 @@ def main():
         sys.exit("failed: " + ", ".join(failed))
 
 
+def plain_clients(load, name, seed):
+    clients = [Producer(load, "%s-p%d" % (name, i), "%s p%d" % (seed, i), queues)
+               for i, queues in enumerate(load.plan["producers"])]
+    clients += [Consumer(load, "%s-c%d" % (name, i), "%s c%d" % (seed, i), queue)
+                for i, queue in enumerate(load.plan["consumers"])]
+    return clients
+
+
 if __name__ == "__main__":
-    main()
+    run(plain_clients)

@@ -3,7 +3,8 @@
     body    = "<mid>:<n>\n" + SHAKE-128 of that text, as long as wanted (at least 4 bytes)
     headers = on every message where SHA-256 of the text begins with a byte divisible by 5
 
-mid is unique for ever in a run: producer, dot, counter. rdload writes the same in C++ (rdload/payload.h).
+mid is unique for ever in a run: producer, dot, counter. rdload writes the same in C++ (rdload/payload.h). What a message asks of the
+broker stands behind it, so that it too can be proved: ~kNAME key, ~pN priority, ~dMS delay, ~tMS time to live, ~u deduplicated by mid.
 """
 import hashlib
 
@@ -12,11 +13,24 @@ from rockdove_raw import Message
 MIN_FILL = 4
 
 
+def properties(mid):
+    """What the message asks for: {letter: value}."""
+    return {part[0]: part[1:] for part in mid.split("~")[1:]}
+
+
 def make(mid, n, size):
     text = b"%s:%d\n" % (mid.encode(), n)
     fill = max(size - len(text), MIN_FILL)
     message = Message(body=text + hashlib.shake_128(text).digest(fill))
     digest = hashlib.sha256(text).digest()
+    asked = properties(mid)
+    message.key = asked.get("k", "")
+    if "p" in asked:
+        message.priority = int(asked["p"])
+    message.delay_ms = int(asked.get("d", 0))
+    message.ttl_ms = int(asked.get("t", 0))
+    if "u" in asked:
+        message.dedup_id = mid
     if digest[0] % 5 == 0:
         message.headers.add(name="mid", value=mid.encode())
         message.headers.add(name="digest", value=digest)

@@ -59,8 +59,9 @@ def main():
         queues = queue_plan(sync_only=True)
         planned = int(options.cycles * options.rate * 0.5)
         run.create_queues(queues, dict(publish=planned, deliver=planned // 2, faults=options.cycles, info=True,
-                                       clients=["py"] + (["cc"] if options.rdload else [])))
+                                       clients=["py", "rl"] + (["cc"] if options.rdload else [])))
         run.start_python_load("py", load_plan(options.rate))
+        run.start_python_load("rl", load_plan(options.rate / 2), "rules_load.py")
         if options.rdload:
             run.start_cpp_load("cc", load_plan(options.rate))
         sound = cut_and_judge(run, disk, options.cycles, queues)

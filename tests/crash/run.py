@@ -15,6 +15,7 @@ import checker
 import drain
 import history
 import loop_disk
+import rules_load
 import rockdove_raw as raw
 from broker import Broker, StartError
 from rockdove_raw import Connection
@@ -23,9 +24,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SETTINGS = dict(lease_ms=4000, backoff_first_ms=50, backoff_longest_ms=500, max_attempts=20, reconnect_grace_ms=1000)
 
 
-def queue_plan(sync_only=False):
+def queue_plan(sync_only=False, rules=True):
     """Queues and their settings. `fifo` is only filled during the run, and drained one by one afterwards."""
     queues = {"mixed": {}, "busy": {}, "fifo": {"fifo": True}, "tired": {"max_attempts": 3}}
+    queues.update(rules_load.QUEUES if rules else {})
     queues["quick"] = {} if sync_only else {"durability": "ASYNC"}
     return {name: dict(SETTINGS, **settings) for name, settings in queues.items()}
 
@@ -46,6 +48,7 @@ def arguments(description, cycles):
     parser.add_argument("--cycles", type=int, default=cycles)
     parser.add_argument("--seed", type=int, default=None, help="repeats a run's random choices")
     parser.add_argument("--rate", type=float, default=200, help="messages per second and producer")
+    parser.add_argument("--toy", action="store_true", help="a daemon that knows no keys, times and dead letters: none of these")
     parser.add_argument("--keep", metavar="DIR", help="keep history, data and log there")
     return parser
 
@@ -124,8 +127,8 @@ class Run:
                 connection.create_queue(name, **fields)
         self.nemesis.write("ok", "config", queues=queues, plan=plan)
 
-    def start_python_load(self, name, plan):
-        command = [sys.executable, "-B", os.path.join(HERE, "load.py"), self.history_folder, name, self.address,
+    def start_python_load(self, name, plan, script="load.py"):
+        command = [sys.executable, "-B", os.path.join(HERE, script), self.history_folder, name, self.address,
                    "%d %s" % (self.seed, name), json.dumps(plan)]
         self.loads.append(subprocess.Popen(command, stdin=subprocess.PIPE))
 
@@ -170,7 +173,7 @@ class Run:
         """Empties the queues. True if the broker did not break down in it."""
         log = history.History(self.history_folder, "drain")
         try:
-            drain.drain(self.address, log, queues)
+            drain.drain(self.address, log, queues, list_dead=not self.options.toy)
             return True
         except (OSError, raw.Closed, raw.Timeout, raw.BrokerError, StartError) as error:
             say("VIOLATION L1: the broker broke down in the drain: %r\n%s" % (error, self.broker.log_tail()))

@@ -152,7 +152,7 @@ class Greeting(Conversation):
                 self.assert_closed(connection)
 
     def test_kinds_that_only_the_broker_sends_close_the_connection(self):
-        for kind in ["hello", "error", "welcome", "ok", "confirm", "consume_ok", "deliver", "settled", "extended",
+        for kind in ["hello", "error", "welcome", "ok", "confirm", "consume_ok", "deliver", "settled", "extended", "started", "recall",
                      "consumer_closed", "queue_info", "queue_list_reply", "queue_peek_reply", "stats", "clock_info"]:
             with self.subTest(kind=kind):
                 connection = self.connect()
@@ -487,6 +487,80 @@ class Consuming(Conversation):
         publisher.publish(self.queue, messages("a"))
         self.assertEqual(bodies(connection.next_delivery()), [b"a"])
 
+    def test_explicit_start_begins_lease_and_attempt(self):
+        connection = self.create()
+        connection.publish(self.queue, messages(*"abc"))
+        connection.consume(self.queue, explicit_start=True, lease_ms=20_000)
+        delivery = connection.next_delivery()
+        self.assertEqual((len(delivery.messages), delivery.attempt, delivery.lease_ms), (3, 1, 20_000))
+        self.assertTrue(delivery.lease & 1 << 31)
+        info = connection.show_queue(self.queue)
+        self.assertEqual((info.ready, info.buffered, info.started), (0, 3, 0))
+        buffered = raw.seq_range(1, 3, delivery.epoch, delivery.lease)
+        self.assertEqual(connection.settle(1, "ACK", [buffered]).count, 0)
+        started = connection.start(1, [raw.seq_range(1, 2, delivery.epoch, delivery.lease),
+                                       raw.seq_range(7, 8, delivery.epoch, delivery.lease)])
+        self.assertEqual(started.lease_ms, 20_000)
+        self.assertEqual([(r.first_seq, r.last_seq, r.attempt) for r in started.ranges], [(1, 2, 1)])
+        self.assertEqual([(r.first_seq, r.last_seq) for r in started.stale], [(7, 8)])
+        begun = started.ranges[0]
+        self.assertFalse(begun.lease & 1 << 31)
+        self.assertEqual(connection.show_queue(self.queue).started, 2)
+        got = connection.settle(1, "ACK", [raw.seq_range(1, 2, begun.epoch, begun.lease)])
+        self.assertEqual(got.count, 2)
+        with self.fails("NOT_FOUND"):
+            connection.start(9, [buffered])
+        with self.fails("INVALID"):
+            connection.start(1, [])
+        self.assertEqual(connection.settle(1, "RELEASE", [raw.seq_range(3, 3, delivery.epoch, delivery.lease)]).count, 1)
+        self.assertEqual(connection.next_delivery().attempt, 1)
+
+    def test_recall_takes_back_what_is_buffered(self):
+        connection = self.create()
+        connection.publish(self.queue, messages("a"))
+        connection.consume(self.queue, explicit_start=True)
+        delivery = connection.next_delivery()
+        connection.request(queue_pause=admin.QueuePause(name=self.queue, paused=True))
+        recall = connection.next_event().recall
+        self.assertEqual(recall.consumer, 1)
+        self.assertEqual([(r.first_seq, r.last_seq, r.epoch, r.lease) for r in recall.ranges],
+                         [(1, 1, delivery.epoch, delivery.lease)])
+        started = connection.start(1, [raw.seq_range(1, 1, delivery.epoch, delivery.lease)])
+        self.assertEqual((len(started.ranges), len(started.stale)), (0, 1))
+
+    def test_a_broken_connection_gives_back_its_buffer_at_once(self):
+        connection = self.create()
+        connection.publish(self.queue, messages(*"abc"))
+        connection.consume(self.queue, explicit_start=True)
+        self.assertEqual(len(connection.next_delivery().messages), 3)
+        connection.close()
+        other = self.connect()
+        other.consume(self.queue, name="other")
+        self.assertEqual([d.attempt for d, _ in take(other, 3)], [1, 1, 1])
+
+    def test_ack_on_delivery_is_done_when_it_is_sent(self):
+        connection = self.create()
+        connection.publish(self.queue, messages(*"abc"))
+        connection.consume(self.queue, ack_on_delivery=True, credit=2)
+        got = take(connection, 2)
+        info = connection.show_queue(self.queue)
+        self.assertEqual((info.ready, info.started, info.acked), (1, 0, 2))
+        self.assertEqual(connection.settle(1, "RETRY", spans(got)).count, 0)
+        self.assertTrue(connection.quiet(0.3))
+        self.assertEqual(connection.settle(1, "ACK", spans(got)).count, 2)  # makes room
+        self.assertEqual(bodies(connection.next_delivery()), [b"c"])
+
+    def test_a_filter_leaves_the_rest_to_others(self):
+        connection = self.create()
+        connection.publish(self.queue, [Message(body=b"a", priority=9), Message(body=b"b"), Message(body=b"c", key="k")])
+        connection.consume(self.queue, filter="priority = 9 OR key = 'k'")
+        self.assertEqual([d.messages[i].body for d, i in take(connection, 2)], [b"a", b"c"])
+        self.assertTrue(connection.quiet(0.3))
+        explained = connection.request(explain=admin.Explain(queue=self.queue))
+        self.assertEqual(admin.Gate.Name(explained.gate), "NOT_WANTED")
+        connection.consume(self.queue, name="all", consumer=2)
+        self.assertEqual(bodies(connection.next_delivery()), [b"b"])
+
     def test_bad_requests_are_refused(self):
         connection = self.create()
         with self.fails("NOT_FOUND"):
@@ -495,8 +569,12 @@ class Consuming(Conversation):
                        dict(lease_ms=99), dict(lease_ms=24 * 3600 * 1000 + 1)]:
             with self.subTest(fields=fields), self.fails("INVALID"):
                 connection.consume(self.queue, **fields)
-        for fields in [dict(subscription="s"), dict(service="s"), dict(explicit_start=True),
-                       dict(ack_on_delivery=True), dict(filter="f")]:
+        for fields in [dict(filter="priorty = 1"), dict(filter="age > 5m"), dict(filter="x" * 5000),
+                       dict(ack_on_delivery=True, explicit_start=True),
+                       dict(ack_on_delivery=True, held=[raw.seq_range(1, 1, 1, 1)])]:
+            with self.subTest(fields=fields), self.fails("INVALID"):
+                connection.consume(self.queue, **fields)
+        for fields in [dict(subscription="s"), dict(service="s")]:
             with self.subTest(fields=fields), self.fails("UNSUPPORTED"):
                 connection.consume(self.queue, **fields)
         connection.consume(self.queue)

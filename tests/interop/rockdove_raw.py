@@ -303,6 +303,9 @@ class Connection:
         return self.request(settle=data.Settle(consumer=consumer, outcome=data.Outcome.Value(outcome), ranges=ranges,
                                                **fields))
 
+    def start(self, consumer, ranges):
+        return self.request(start=data.Start(consumer=consumer, ranges=ranges))
+
     def extend(self, consumer, ranges, lease_ms=0):
         return self.request(extend=data.Extend(consumer=consumer, ranges=ranges, lease_ms=lease_ms))
 

@@ -26,7 +26,10 @@ struct Options {
     bool follow = false;
     std::string wait, lease, format, exec;
     std::size_t concurrency = 1;
+    std::string filter;
     bool release = false;
+    bool explicit_start = false;
+    bool ack_on_delivery = false;
     bool quiet = false;
 };
 
@@ -49,6 +52,13 @@ std::optional<Failure> check(const Context& context, const Options& options) {
     }
     if (!options.exec.empty() && (!options.format.empty() || options.release || context.globals.output != "auto")) {
         return usage_failure("--exec does not go with --format, --release or -o", "let the command print");
+    }
+    if (options.explicit_start && options.ack_on_delivery) {
+        return usage_failure("--explicit-start and --ack-on-delivery exclude each other");
+    }
+    if (options.ack_on_delivery && (options.release || options.count || !options.follow)) {
+        return usage_failure("--ack-on-delivery needs --follow, without -n or --release",
+                             "what the broker sends is done: what came beyond the last one would be lost");
     }
     if (options.concurrency > 1 && options.exec.empty()) return usage_failure("--concurrency needs --exec");
     if (options.release && (options.follow || most_of(options).value_or(0) > kMostHeld)) {
@@ -131,7 +141,8 @@ Handler running_handler(Context& context, Receiving& receiving, const std::strin
 
 WorkerOptions worker_options(const Options& options, std::uint32_t prefetch) {
     WorkerOptions worker;
-    worker.prefetch(prefetch).concurrency(options.concurrency);
+    worker.prefetch(prefetch).concurrency(options.concurrency).filter(options.filter);
+    worker.explicit_start(options.explicit_start).ack_on_delivery(options.ack_on_delivery);
     if (!options.lease.empty()) worker.lease(parse_duration(options.lease).value_or(Millis{0}));
     if (!options.exec.empty()) worker.longest(std::chrono::hours{24 * 365});  // a command may take as long as it likes
     return worker;
@@ -265,6 +276,11 @@ void add_receive(CLI::App& root, Context& context) {
         ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
         ->type_name("N");
     command->add_flag("--release", options->release, "Give the messages back instead of acking them");
+    add_filter_flag(*command, options->filter);
+    command->add_flag("--explicit-start", options->explicit_start,
+                      "What waits for its turn has no lease, and counts no attempt");
+    command->add_flag("--ack-on-delivery", options->ack_on_delivery,
+                      "At most once: a message is done when it is sent (with --follow)");
     command->add_flag("-q,--quiet", options->quiet, "Do not print remarks");
     command->callback(
         [&context, options] { context.command = [&context, options] { return run(context, *options); }; });

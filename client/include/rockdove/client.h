@@ -320,6 +320,15 @@ public:
     WorkerOptions& longest(Millis time);      // 1 h: so long the lease is renewed, counted from the handler's start
     WorkerOptions& stop_within(Millis time);  // 10 s: how long stop() waits for handlers
     WorkerOptions& name(std::string name);    // unique in its queue; made up from the client's if not set
+    // Only jobs that match: docs/features/filters.md, without `age`. The others stay in the queue for others.
+    WorkerOptions& filter(std::string expression);
+    // What is prefetched waits without a lease and without counting an attempt, until a handler (or next()) asks for it: one
+    // more round trip for each job. For jobs that take long, where prefetched ones should not wait with a lease.
+    WorkerOptions& explicit_start(bool on = true);
+    // At most once: a job is done when the broker sends it, whatever becomes of it here; what a handler returns counts for
+    // nothing, and jobs that wait for a handler when the worker stops are lost. Not with explicit_start. `prefetch` is then
+    // as many as `concurrency`, unless set.
+    WorkerOptions& ack_on_delivery(bool on = true);
 
 private:
     friend detail::Access;
@@ -330,6 +339,9 @@ private:
     Millis longest_{std::chrono::hours{1}};
     Millis stop_within_{10'000};
     std::string name_;
+    std::string filter_;
+    bool explicit_start_ = false;
+    bool ack_on_delivery_ = false;
 };
 static_assert(!std::is_aggregate_v<WorkerOptions>);
 

@@ -106,6 +106,39 @@ class SendAndReceive(BrokerCase):
             self.wait_for("the release", lambda: self.shown("q")["ready"] == 2)
         self.assertEqual(self.shown("q")["dead"], 0)
 
+    def test_a_filter_takes_what_matches(self):
+        self.create("q")
+        for region in ("eu", "us", "eu"):
+            self.rockdove("send", "q", region, "-H", "region:" + region)
+        out, _ = self.rockdove("receive", "q", "-n", "5", "--wait", "300ms", "-q", "--filter", "header.region = 'eu'")
+        self.assertEqual(out, b"eu\neu\n")
+        self.assertEqual(self.shown("q")["ready"], 1)
+        self.rockdove("receive", "q", "--filter", "header.region =", code=2)
+        self.rockdove("receive", "q", "--filter", "age > 5m", code=2)
+
+    def test_explicit_start_counts_no_attempt_for_what_waits(self):
+        self.create("q", "--max-attempts", "1")
+        self.send_lines("q", ["a", "b", "c"])
+        child = self.start("receive", "q", "--follow", "--explicit-start", "--exec", "cat; sleep 60", stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE)
+        self.wait_for("the first", lambda: self.shown("q")["started"] == 1)
+        child.kill()
+        child.wait(PATIENCE)
+        out, _ = self.rockdove("receive", "q", "-n", "2", "--explicit-start", "--format", "%b %a\n")
+        self.assertEqual(out, b"b 1\nc 1\n")
+
+    def test_ack_on_delivery_is_at_most_once(self):
+        self.create("q")
+        self.send_lines("q", ["a", "b"])
+        child = self.start("receive", "q", "--follow", "--ack-on-delivery", "--exec", "exit 1", stderr=subprocess.PIPE)
+        self.wait_for("both", lambda: self.shown("q")["acked"] == 2)
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=PATIENCE)
+        self.assertEqual(self.shown("q")["retried"], 0)
+        self.assertEqual(self.shown("q")["ready"], 0)
+        for words in (["-n", "1"], [], ["--follow", "--explicit-start"]):
+            self.rockdove("receive", "q", "--ack-on-delivery", *words, code=2)
+
     def test_no_message_in_time_is_exit_code_6(self):
         self.create("q")
         out, talk = self.rockdove("receive", "q", "--wait", "100ms", code=6)

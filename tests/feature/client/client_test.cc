@@ -458,3 +458,114 @@ TEST_CASE("stopping a worker gives back what it had not begun, without counting 
         std::move(*job).ack();
     }
 }
+
+TEST_CASE("C-2 what waits in a worker that dies has lost no attempt", "[client][feature]") {
+    Daemon daemon(ROCKDOVED_PATH);
+    Client client(quick(daemon));
+    client.create_queue("jobs", QueueOptions{}.max_attempts(1));
+    for (int i = 0; i < 100; ++i) client.send("jobs", "job " + std::to_string(i));
+    std::binary_semaphore entered{0}, go{0};
+    {
+        Client doomed(quick(daemon));
+        Worker worker = doomed.receive(
+            "jobs",
+            [&](Job& job) -> Outcome {
+                entered.release();
+                (void)go.try_acquire_for(20s);
+                CHECK(job.attempt() == 1);
+                return {};
+            },
+            WorkerOptions{}.explicit_start().prefetch(100));
+        REQUIRE(entered.try_acquire_for(20s));
+        CHECK(comes_true([&] { return show(client, "jobs").buffered() == 99; }));
+        CHECK(show(client, "jobs").started() == 1);
+        go.release();
+        doomed.close(Millis{0});
+    }
+    std::atomic<int> done = 0, first_tries = 0;
+    Worker worker = client.receive(
+        "jobs",
+        [&](Job& job) -> Outcome {
+            first_tries += job.attempt() == 1 ? 1 : 0;
+            ++done;
+            return {};
+        },
+        WorkerOptions{}.explicit_start().concurrency(4).prefetch(50));
+    CHECK(comes_true([&] {
+        const v1::QueueInfo info = show(client, "jobs");
+        return info.ready() + info.buffered() + info.started() == 0;
+    }));
+    CHECK(done >= 99);
+    CHECK(done == first_tries);
+    CHECK(show(client, "jobs").dead() <= 1);
+}
+
+TEST_CASE("C-3 something urgent overtakes what waits in a worker", "[client][feature]") {
+    Daemon daemon(ROCKDOVED_PATH);
+    Client client(quick(daemon));
+    client.create_queue("jobs");
+    std::binary_semaphore entered{0}, go{0};
+    std::mutex mutex;
+    std::vector<std::string> order;
+    for (int i = 0; i < 5; ++i) client.send("jobs", "usual " + std::to_string(i));
+    Worker worker = client.receive(
+        "jobs",
+        [&](Job& job) -> Outcome {
+            {
+                const std::lock_guard lock(mutex);
+                order.emplace_back(job.body());
+            }
+            if (job.body() == "usual 0") {
+                entered.release();
+                (void)go.try_acquire_for(20s);
+            }
+            return {};
+        },
+        WorkerOptions{}.explicit_start().prefetch(5));
+    REQUIRE(entered.try_acquire_for(20s));
+    client.send("jobs", Message{"urgent"}.priority(9));
+    CHECK(comes_true([&] { return show(client, "jobs").ready() == 1; }));  // the last usual one made way for it
+    go.release();
+    CHECK(comes_true([&] { return show(client, "jobs").acked() == 6; }));
+    const std::lock_guard lock(mutex);
+    CHECK(order[0] == "usual 0");
+    CHECK(std::find(order.begin(), order.end(), "urgent") < std::find(order.begin(), order.end(), "usual 4"));
+}
+
+TEST_CASE("S-6 at most once: what was delivered never comes again", "[client][feature]") {
+    Daemon daemon(ROCKDOVED_PATH);
+    Client client(quick(daemon));
+    client.create_queue("ticks");
+    std::atomic<int> seen = 0;
+    {
+        Worker worker = client.receive(
+            "ticks",
+            [&](Job&) -> Outcome {
+                ++seen;
+                throw std::runtime_error("whatever");
+            },
+            WorkerOptions{}.ack_on_delivery());
+        for (int i = 0; i < 20; ++i) client.send("ticks", "tick");
+        CHECK(comes_true([&] { return seen == 20; }));
+    }
+    const v1::QueueInfo info = show(client, "ticks");
+    CHECK(info.acked() == 20);
+    CHECK(info.retried() == 0);
+    CHECK(info.ready() == 0);
+}
+
+TEST_CASE("a filter receives what matches, and a wrong one says where", "[client][feature]") {
+    Daemon daemon(ROCKDOVED_PATH);
+    Client client(quick(daemon));
+    client.create_queue("jobs");
+    for (const char* region : {"eu", "us", "eu"}) client.send("jobs", Message{region}.header("region", region));
+    Receiver europe = client.open_receiver("jobs", WorkerOptions{}.filter("header.region = 'eu'").prefetch(10));
+    const Job first = europe.next();
+    const Job second = europe.next();
+    CHECK(first.body() == "eu");
+    CHECK(second.body() == "eu");
+    CHECK_FALSE(europe.next(100ms).has_value());
+    CHECK(show(client, "jobs").ready() == 1);
+    Receiver wrong = client.open_receiver("jobs", WorkerOptions{}.filter("header.region ="));
+    CHECK(code_of([&] { (void)wrong.next(10s); }) == ErrorCode::kInvalid);
+}

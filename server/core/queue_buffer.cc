@@ -119,8 +119,7 @@ const Block* Queue::next_of(Lane& lane) {
 // False if there is no such thing.
 bool Queue::recall_for_urgent() {
     if (buffered_places_.empty() || !able_.empty() || filtering_ != 0) return false;
-    const std::uint64_t every = record_.settings.oldest_every;
-    if (every != 0 && (choices_ + 1) % every == 0) return false;
+    if (record_.settings.oldest_every != 0) return false;  // there the less urgent have a share of their own
     const BufferedPlace least = *buffered_places_.begin();
     bool urgent = false;
     for (std::size_t priority = storage::kPriorities; !urgent && priority-- > least.priority + 1U;) {

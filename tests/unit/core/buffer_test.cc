@@ -260,6 +260,18 @@ TEST_CASE("C-3 something urgent recalls the least urgent when there is no credit
     CHECK(queue.take().empty());  // nothing less urgent is left
 }
 
+TEST_CASE("C-3 nothing is recalled for something urgent where every n-th choice is the oldest",
+          "[core][buffer][priority]") {
+    QueueSettings settings;
+    settings.oldest_every = 2;
+    QueueFixture queue(settings);
+    REQUIRE(queue.consume(explicit_start(1)));
+    send(queue, "low", priority(1));
+    CHECK(queue.take().size() == 1);
+    send(queue, "urgent", priority(9));
+    CHECK(queue.take().empty());
+}
+
 TEST_CASE("C-3 a recall waits for nobody who cannot be told", "[core][buffer][priority]") {
     QueueFixture queue;
     REQUIRE(queue.consume(explicit_start(1)));

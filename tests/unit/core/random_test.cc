@@ -203,6 +203,14 @@ private:
             if (chance(30) && core_->pending_reads() != 0) core_->serve_read();
             check();
         }
+        if (chance(30)) {  // what was still to be read for is taken up again
+            restart();
+            deferred_ = false;
+            core_->serve_reads();
+            model_.expire();
+            for (auto& [name, queue] : model_.queues) queue.evicted = core_->info(name).dead_evicted;
+            return;
+        }
         say() << "reads are served\n";
         deferred_ = false;
         core_->serve_reads();
@@ -671,11 +679,12 @@ private:
         std::vector<std::pair<std::uint64_t, Result<core::SettleReply>>> settled;
         const bool mixed = !priorities_ && !delays_ && !expiry_ && !keys_;
         const bool only_sends = keys_ || chance(60);  // an ack may free a key before the next ack frees another
-        // What is started meanwhile is not there to be pushed out by what follows.
+        // What is started meanwhile is not there to be pushed out by what follows. With filters each ack lets another
+        // consumer choose.
         const bool drops = std::any_of(model_.queues.begin(), model_.queues.end(), [](const auto& entry) {
             return entry.second.settings.overflow == Overflow::kDropOldest;
         });
-        for (std::uint64_t n = drops ? 1 : pick(1, 6); n != 0; --n) {
+        for (std::uint64_t n = drops || filters_ ? 1 : pick(1, 6); n != 0; --n) {
             if (mixed ? chance(60) : only_sends) {
                 sent.push_back(send(mixed));
             } else {

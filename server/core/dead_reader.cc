@@ -19,8 +19,8 @@ Result<DeadPage> read_dead_letters(storage::MessageStore& store, const DeadReadR
         letter.damaged = record.damaged;
         if (!record.damaged) {
             Result<storage::DeadRecord> dead = storage::DeadRecord::decode(record.payload);
-            if (dead) letter.record = *std::move(dead);
             letter.damaged = !dead;
+            if (dead) letter.record = *std::move(dead);
         }
         if (!request.bodies) {
             size -= letter.record.message.size();

@@ -17,7 +17,7 @@ Namespace::Namespace(NamespaceId id, std::string name, NamespaceOptions options,
                      BlockReader& reader, WindowBudget& window, std::function<double()> random,
                      const MessageFormat& format, std::function<void(const std::string&)> warn)
     : name_(std::move(name)),
-      options_(options),
+      options_(std::move(options)),
       shared_{id, stage, outlet, reader, format, window, std::move(random), std::move(warn), {}, {}, {}, {}},
       producers_(shared_),
       tasks_(shared_) {

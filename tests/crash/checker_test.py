@@ -363,8 +363,8 @@ class CheckerTest(unittest.TestCase):
 
     def test_too_early_and_too_late(self):
         for mid, committed, wall, found in [("p.7~d500", 1000, 1500, None), ("p.7~d500", 1000, 1400, "I19"), ("p.7", 1000, 900, "I19"),
-                                            ("p.7~t500", 1000, 3400, None), ("p.7~t500", 1000, 3600, "I20"),
-                                            ("p.7~d500~t500", 1000, 3900, None)]:
+                                            ("p.7~t500", 1000, 6400, None), ("p.7~t500", 1000, 6600, "I20"),
+                                            ("p.7~d500~t500", 1000, 6900, None)]:
             with self.subTest(mid=mid, wall=wall):
                 s = sound()
                 s.publish(mid, first=5)

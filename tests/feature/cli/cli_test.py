@@ -110,7 +110,7 @@ class SendAndReceive(BrokerCase):
         self.create("q")
         for region in ("eu", "us", "eu"):
             self.rockdove("send", "q", region, "-H", "region:" + region)
-        out, _ = self.rockdove("receive", "q", "-n", "5", "--wait", "300ms", "-q", "--filter", "header.region = 'eu'")
+        out, _ = self.rockdove("receive", "q", "-n", "5", "--wait", "2s", "-q", "--filter", "header.region = 'eu'")
         self.assertEqual(out, b"eu\neu\n")
         self.assertEqual(self.shown("q")["ready"], 1)
         self.rockdove("receive", "q", "--filter", "header.region =", code=2)

@@ -55,6 +55,11 @@ class Msg:
         return any(s.outcome == outcome and s.result in results for s in self.settles)
 
 
+def _known(items):
+    """Without deliveries that could not be read: those are settled too, and nobody can say what they were."""
+    return [item for item in items if item[0] is not None]
+
+
 class Checker:
     def __init__(self, events):
         self.events = events
@@ -197,14 +202,14 @@ class Checker:
 
     def _on_settle(self, event, begun):
         if event["type"] == "invoke":
-            for mid, _seq, epoch, lease in event["items"]:
+            for mid, _seq, epoch, lease in _known(event["items"]):
                 settle = Settle(event["o"], event["t"], None if epoch is None else (epoch, lease), event["p"],
                                 event.get("after"))
                 self._message(mid, event["q"]).settles.append(settle)
             self.counts["settle"] += len(event["items"])
             return
         stale = {tuple(item) for item in event.get("stale", ())}
-        for mid, seq, epoch, lease in begun["items"]:
+        for mid, seq, epoch, lease in _known(begun["items"]):
             for settle in self._message(mid, begun["q"]).settles:
                 if settle.begun == begun["t"] and settle.p == begun["p"]:
                     settle.ended = event["t"]

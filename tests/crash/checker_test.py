@@ -144,6 +144,12 @@ class CheckerTest(unittest.TestCase):
         self.find(s, "deliver")["bad"] = [["p.1", "body differs"]]
         self.assertIn("I3", self.names(s))
 
+    def test_settling_what_cannot_be_read(self):
+        s = sound()
+        s.add("p", "ok", "deliver", q="q", c=2, e=1, l=77, a=1, lms=5000, first=2, mids=[None], bad=[["p.2", "differs"]])
+        s.settle("ACK", None, 2, lease=77)
+        self.assertEqual(self.names(s), {"I3"})
+
     def test_a_sequence_used_twice(self):
         s = sound()
         s.publish("p.9", first=4)

@@ -216,7 +216,8 @@ Result<void> Queue::reschedule(Sequence sequence, std::int64_t due_ms, TimePoint
         return Error(ErrorCode::kNotFound, "there is no such message in queue \"" + record_.name + "\" any more");
     }
     const std::uint32_t index = block->index_from(sequence);
-    if (!block->due_ms || (block->state && block->state->held.test(index))) {
+    const bool scheduled = block->due_ms && !(block->state && block->state->held.test(index));
+    if (!scheduled || (*block->due_ms)[index] <= to_unix_ms(now)) {  // due, though its timer may not have run yet
         return Error(ErrorCode::kConflict, "the message is due already; only a scheduled one has a time to move");
     }
     const std::int64_t expires = block->expiry_ms(index);

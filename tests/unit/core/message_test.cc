@@ -119,6 +119,25 @@ TEST_CASE("a message far back in a backlog can be taken back", "[core][message]"
     CHECK(std::find(bodies.begin(), bodies.end(), "449") == bodies.end());
 }
 
+TEST_CASE("a message whose time has come cannot be moved, even before the timer ran", "[core][message]") {
+    QueueFixture queue;
+    MessageTraits traits;
+    traits.delay_ms = 1'000;
+    Batch batch;
+    batch.add("x", traits);
+    queue.publish(batch);
+    const std::int64_t now = to_unix_ms(queue.now());
+    const base::MessageId id{0, queue.info().id, Sequence(1)};
+    std::vector<bool> moved;
+    for (const std::int64_t due : {now, now + 90'000}) {  // both in one turn
+        queue.ns().reschedule_message(id, due, queue.now(),
+                                      [&](const auto& result) { moved.push_back(static_cast<bool>(result)); });
+    }
+    queue.turn();
+    CHECK(moved == std::vector<bool>{false, true});  // a refusal is told at once
+    CHECK(queue.info().ready == 1);
+}
+
 TEST_CASE("a scheduled message can be given another time, both ways", "[core][message]") {
     QueueFixture queue;
     REQUIRE(queue.consume());

@@ -81,6 +81,14 @@ std::string dedup_key(NamespaceId ns, QueueId queue, Sequence first) {
     return sequence_key(ns, Tag::kDedup, queue, first);
 }
 
+std::string topic_key(NamespaceId ns, QueueId log) { return queue_prefix(ns, Tag::kTopic, log); }
+
+std::string subscription_key(NamespaceId ns, QueueId queue) { return queue_prefix(ns, Tag::kSubscription, queue); }
+
+std::string last_value_key(NamespaceId ns, QueueId log, std::uint64_t hash) {
+    return sequence_key(ns, Tag::kLastValue, log, Sequence(hash));
+}
+
 std::string task_key(NamespaceId ns, std::uint64_t task) {
     std::string key = start_key(ns, Tag::kTask);
     ByteWriter(key).big64(task);
@@ -118,6 +126,8 @@ Result<KeyView> parse_key(std::string_view key) {
             view.name = in.raw(in.left());
             break;
         case Tag::kQueue:
+        case Tag::kTopic:
+        case Tag::kSubscription:
         case Tag::kHead:
             view.queue = QueueId(in.big32());
             break;
@@ -130,6 +140,7 @@ Result<KeyView> parse_key(std::string_view key) {
             if (view.lane > kMaxLane) return bad();
             break;
         case Tag::kKey:
+        case Tag::kLastValue:
         case Tag::kReturned:
         case Tag::kDead:
         case Tag::kOrigin:

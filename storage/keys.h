@@ -26,6 +26,9 @@ enum class Tag : char {
     kBlockState = 's',  // which messages of a block are done or started, per subscription
     kTask = 't',        // a task of the broker and how far it has come
     kDedup = 'u',       // ids of a commit's messages that have dedup ids
+    kTopic = 'v',       // what makes a queue the log of a topic: its settings
+    kSubscription = 'w',  // what makes a queue a subscription: of which topic, to which subjects
+    kLastValue = 'x',     // the last message of an ordering key of a topic
 };
 
 // Control records (meta, namespaces, placement) live here; users' namespaces start at 1.
@@ -44,7 +47,8 @@ struct KeyView {
     Tag tag = Tag::kMeta;
     QueueId queue;    // all but those without a queue: kMeta, kNamespace, kPlacement, kProducer, kShardCount, kTask
     LaneId lane = 0;  // kBlock, kBlockIndex, kBlockState
-    // kBlock, kBlockIndex, kBlockState: the first of the block; kReturned, kDead, kOrigin, kDedup; of kKey its hash
+    // kBlock, kBlockIndex, kBlockState: the first of the block; kReturned, kDead, kOrigin, kDedup; of kKey and kLastValue
+    // the key's hash
     Sequence sequence;
     std::uint64_t task = 0;  // kTask
     std::string_view name;   // kNamespace, kPlacement, kProducer
@@ -64,6 +68,9 @@ std::string dead_key(NamespaceId ns, QueueId queue, Sequence sequence);
 std::string paused_key_key(NamespaceId ns, QueueId queue, std::uint64_t hash);
 std::string origin_key(NamespaceId ns, QueueId queue, Sequence sequence);
 std::string dedup_key(NamespaceId ns, QueueId queue, Sequence first);
+std::string topic_key(NamespaceId ns, QueueId log);
+std::string subscription_key(NamespaceId ns, QueueId queue);
+std::string last_value_key(NamespaceId ns, QueueId log, std::uint64_t hash);
 std::string task_key(NamespaceId ns, std::uint64_t task);
 std::string producer_key(NamespaceId ns, std::string_view producer_id);
 

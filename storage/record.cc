@@ -25,6 +25,7 @@ constexpr std::uint64_t kHasOneExpiry = 8;  // for all messages
 constexpr std::uint64_t kHasMaxAttempts = 16;
 constexpr std::uint64_t kIsKeyed = 32;
 constexpr std::uint64_t kHasKeys = 64;
+constexpr std::uint64_t kHasSource = 128;
 constexpr std::uint64_t kHasLeaving = 1;  // block state
 constexpr std::uint64_t kHasStarts = 2;
 constexpr std::uint64_t kHasPushedOut = 4;
@@ -219,6 +220,94 @@ Result<QueueRecord> QueueRecord::decode(std::string_view bytes) {
     return record;
 }
 
+std::string TopicRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.u8(static_cast<std::uint8_t>(settings.durability));
+    out.varint(static_cast<std::uint64_t>(settings.retain_age.count()));
+    out.varint(settings.retain_bytes);
+    out.varint(settings.retain_messages);
+    out.u8(static_cast<std::uint8_t>((settings.retain_until_done ? 1 : 0) | (settings.retain_last ? 2 : 0) |
+                                     (settings.best_effort ? 4 : 0)));
+    out.varint(static_cast<std::uint64_t>(settings.ttl.count()));
+    out.varint(static_cast<std::uint64_t>(settings.dedup_window.count()));
+    return bytes;
+}
+
+Result<TopicRecord> TopicRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    const auto millis = [&in] { return Millis(static_cast<std::int64_t>(in.varint())); };
+    TopicRecord record;
+    TopicSettings& s = record.settings;
+    s.durability = static_cast<Durability>(in.u8());
+    s.retain_age = millis();
+    s.retain_bytes = in.varint();
+    s.retain_messages = in.varint();
+    const std::uint8_t flags = in.u8();
+    s.retain_until_done = (flags & 1) != 0;
+    s.retain_last = (flags & 2) != 0;
+    s.best_effort = (flags & 4) != 0;
+    s.ttl = millis();
+    s.dedup_window = millis();
+    if (flags > 7 || !in.ok() || !in.at_end() || !check_settings(s)) return bad("topic");
+    return record;
+}
+
+std::string SubscriptionRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.varint(topic.value);
+    out.varint(subjects.size());
+    for (const std::string& subject : subjects) out.string(subject);
+    out.string(filter);
+    out.varint(to.value);
+    out.u8(live ? 1 : 0);
+    out.varint(feed.next.value);
+    out.varint(feed.from.value);
+    out.varint(feed.end.value);
+    out.varint(missed);
+    return bytes;
+}
+
+Result<SubscriptionRecord> SubscriptionRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    bool ok = true;
+    SubscriptionRecord record;
+    record.topic = QueueId(narrow(in.varint(), ok));
+    const std::uint64_t subjects = in.varint();
+    if (!plausible(subjects, in)) return bad("subscription");
+    for (std::uint64_t i = 0; i < subjects && in.ok(); ++i) record.subjects.emplace_back(in.string());
+    record.filter = in.string();
+    record.to = QueueId(narrow(in.varint(), ok));
+    const std::uint8_t live = in.u8();
+    record.live = live != 0;
+    record.feed.next = Sequence(in.varint());
+    record.feed.from = Sequence(in.varint());
+    record.feed.end = Sequence(in.varint());
+    record.missed = in.varint();
+    if (!ok || live > 1 || !in.ok() || !in.at_end() || record.topic.value == 0) return bad("subscription");
+    return record;
+}
+
+std::string LastValueRecord::encode() const {
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.varint(sequence.value);
+    out.varint(static_cast<std::uint64_t>(commit_time_ms));
+    out.string(message);
+    return bytes;
+}
+
+Result<LastValueRecord> LastValueRecord::decode(std::string_view bytes) {
+    ByteReader in(bytes);
+    LastValueRecord record;
+    record.sequence = Sequence(in.varint());
+    record.commit_time_ms = static_cast<std::int64_t>(in.varint());
+    record.message = in.string();
+    if (!in.ok() || !in.at_end() || record.sequence.value == 0) return bad("last value");
+    return record;
+}
+
 std::string HeadRecord::encode() const {
     std::string bytes;
     ByteWriter(bytes).varint(next.value);
@@ -245,7 +334,7 @@ std::string BlockIndexRecord::encode() const {
                                  : one_expiry       ? kHasOneExpiry
                                                     : kHasExpiry) |
                                 (max_attempts.empty() ? 0 : kHasMaxAttempts) | (keyed ? kIsKeyed : 0) |
-                                (keys.empty() ? 0 : kHasKeys);
+                                (keys.empty() ? 0 : kHasKeys) | (source.value == 0 ? 0 : kHasSource);
     if (parts == 0) return out;
     writer.varint(parts);
     for (std::size_t i = 1; i < offsets.size(); ++i) writer.varint(offsets[i] - offsets[i - 1] - 1);
@@ -261,6 +350,11 @@ std::string BlockIndexRecord::encode() const {
     }
     for (const std::uint32_t most : max_attempts) writer.varint(most);
     for (const std::uint64_t key : keys) writer.fixed64(key);
+    if (source.value != 0) {
+        writer.varint(source.value);
+        writer.varint(source_first.value);
+        writer.signed_varint(subtract_wrapping(source_time_ms, commit_time_ms));
+    }
     return out;
 }
 
@@ -272,9 +366,10 @@ Result<BlockIndexRecord> BlockIndexRecord::decode(std::string_view bytes) {
     record.bytes = narrow(in.varint(), ok);
     record.commit_time_ms = static_cast<std::int64_t>(in.varint());
     const std::uint64_t parts =
-        get_parts(in, kHasOffsets | kHasDue | kHasExpiry | kHasOneExpiry | kHasMaxAttempts | kIsKeyed | kHasKeys, ok);
+        get_parts(in, kHasOffsets | kHasDue | kHasExpiry | kHasOneExpiry | kHasMaxAttempts | kIsKeyed | kHasKeys |
+                          kHasSource, ok);
     record.keyed = (parts & kIsKeyed) != 0;
-    if ((parts & ~(kHasOneExpiry | kIsKeyed)) != 0 && !plausible(record.count - 1, in)) return bad("block index");
+    if ((parts & ~(kHasOneExpiry | kIsKeyed | kHasSource)) != 0 && !plausible(record.count - 1, in)) return bad("block index");
     if ((parts & kHasExpiry) != 0 && (parts & kHasOneExpiry) != 0) return bad("block index");
     if ((parts & kHasOffsets) != 0) {
         std::uint64_t offset = 0;
@@ -309,6 +404,12 @@ Result<BlockIndexRecord> BlockIndexRecord::decode(std::string_view bytes) {
     if ((parts & kHasKeys) != 0) {
         record.keys.reserve(record.count);
         while (record.keys.size() < record.count && in.ok()) record.keys.push_back(in.fixed64());
+    }
+    if ((parts & kHasSource) != 0) {
+        record.source = QueueId(narrow(in.varint(), ok));
+        record.source_first = Sequence(in.varint());
+        record.source_time_ms = add_wrapping(record.commit_time_ms, in.signed_varint());
+        if (record.source.value == 0 || record.source_first.value == 0) ok = false;
     }
     if (!ok || !in.ok() || !in.at_end() || record.count == 0) return bad("block index");
     return record;

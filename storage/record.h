@@ -11,6 +11,7 @@
 #include "protocol/base/ids.h"
 #include "protocol/base/message_traits.h"
 #include "protocol/base/queue_settings.h"
+#include "protocol/base/topic_settings.h"
 #include "storage/keys.h"
 
 namespace rockdove::storage {
@@ -45,6 +46,45 @@ struct QueueRecord {
     static Result<QueueRecord> decode(std::string_view bytes);
 };
 
+// A topic is a queue that nobody consumes from, its log, and this.
+struct TopicRecord {
+    TopicSettings settings;
+    std::string encode() const;
+    static Result<TopicRecord> decode(std::string_view bytes);
+};
+
+// What a subscription still has to look at, one message after the other (SEMANTICS P-5).
+struct FeedRecord {
+    Sequence next;  // of the topic: blocks that begin before it were looked at; 0: there is nothing to look at
+    Sequence from;  // messages before it are not wanted
+    Sequence end;   // behind the last; 0: from there on it gets what comes
+    friend bool operator==(const FeedRecord&, const FeedRecord&) = default;
+};
+
+// A subscription is a queue that gets the messages of a topic, and this.
+struct SubscriptionRecord {
+    QueueId topic;
+    std::vector<std::string> subjects;  // patterns; none: everything
+    std::string filter;
+    QueueId to;             // the queue that gets the messages instead; 0: its own
+    bool live = true;       // it gets what comes
+    FeedRecord feed;
+    std::uint64_t missed = 0;
+    friend bool operator==(const SubscriptionRecord&, const SubscriptionRecord&) = default;
+    std::string encode() const;
+    static Result<SubscriptionRecord> decode(std::string_view bytes);
+};
+
+// The last message of an ordering key (SEMANTICS P-6).
+struct LastValueRecord {
+    Sequence sequence;
+    std::int64_t commit_time_ms = 0;
+    std::string message;  // as the publisher encoded it
+    friend bool operator==(const LastValueRecord&, const LastValueRecord&) = default;
+    std::string encode() const;
+    static Result<LastValueRecord> decode(std::string_view bytes);
+};
+
 struct HeadRecord {
     Sequence next;
     std::string encode() const;
@@ -67,6 +107,10 @@ struct BlockIndexRecord {
     // Of each message, the hash of its key, 0: none. Empty but in lanes of scheduled messages with keys: elsewhere the
     // key is read from the message.
     std::vector<std::uint64_t> keys;
+    // Of a block whose messages lie in a topic: that one, and where there. The sequences here are the topic's, moved. 0: here.
+    QueueId source;
+    Sequence source_first;
+    std::int64_t source_time_ms = 0;  // of their commit; commit_time_ms is then when they came here
     std::string encode() const;
     static Result<BlockIndexRecord> decode(std::string_view bytes);
 };

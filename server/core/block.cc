@@ -1,6 +1,7 @@
 #include "server/core/block.h"
 
 #include <numeric>
+#include <type_traits>
 
 #include "protocol/base/bytes.h"
 #include "protocol/base/check.h"
@@ -54,6 +55,28 @@ void Limits::add(std::uint32_t index, std::int64_t expires, std::uint32_t most_a
     if (max_attempts.empty() && most_attempts == 0) return;
     max_attempts.resize(index);
     max_attempts.push_back(most_attempts);
+}
+
+Block Block::copy_of_messages() const {
+    const auto copy = [](const auto& from) {
+        using T = typename std::remove_reference_t<decltype(from)>::element_type;
+        return from ? std::make_unique<T>(*from) : nullptr;
+    };
+    Block block;
+    block.first = first;
+    block.count = count;
+    block.bytes = bytes;
+    block.commit_time_ms = commit_time_ms;
+    block.lsn = lsn;
+    block.payload = payload;
+    block.keyed = keyed;
+    block.lane = lane;
+    block.offsets = copy(offsets);
+    block.due_ms = copy(due_ms);
+    block.limits = copy(limits);
+    block.keys = copy(keys);
+    block.source = copy(source);
+    return block;
 }
 
 void Block::grow(Sequence sequence, std::uint32_t added) {

@@ -65,6 +65,13 @@ struct Limits {
     void add(std::uint32_t index, std::int64_t expires, std::uint32_t most_attempts);
 };
 
+// Where the messages of a block lie that are not its queue's own: in the log of a topic.
+struct Source {
+    QueueId log;
+    Sequence first;                   // there; the others follow with the same gaps
+    std::int64_t commit_time_ms = 0;  // there
+};
+
 // Its messages have consecutive sequences, unless messages of another lane came in between.
 struct Block {
     Sequence first;
@@ -79,6 +86,7 @@ struct Block {
     bool damaged = false;       // could not be read; not to be read ahead again
     bool keyed = false;         // some of its messages have ordering keys
     bool sorted = false;        // those are in the queue's KeyTable
+    bool part = false;          // its state tells only what its subscription does not want of it
     storage::LaneId lane = storage::kDefaultLane;
     std::unique_ptr<BlockState> state;
     std::unique_ptr<std::vector<std::uint32_t>> offsets;  // see BlockIndexRecord; null: consecutive
@@ -86,12 +94,17 @@ struct Block {
     std::unique_ptr<Limits> limits;                       // null: none of them asks for any
     // Hash of each message's key, 0: none. Null if it is not keyed, or nobody has looked at its messages yet.
     std::unique_ptr<std::vector<std::uint64_t>> keys;
+    std::unique_ptr<Source> source;  // null: its messages are the queue's own
 
     [[nodiscard]] bool gone() const { return done == count; }
     // Behind the last message.
     [[nodiscard]] std::uint64_t end() const { return first.value + (offsets ? offsets->back() + 1 : count); }
     [[nodiscard]] Sequence sequence(std::uint32_t index) const {
         return Sequence(first.value + (offsets ? (*offsets)[index] : index));
+    }
+    // The same where it was published.
+    [[nodiscard]] Sequence source_sequence(std::uint32_t index) const {
+        return source ? Sequence(source->first.value + (sequence(index).value - first.value)) : sequence(index);
     }
     // Index of the first message at or behind `sequence`; count if there is none.
     [[nodiscard]] std::uint32_t index_from(Sequence sequence) const {
@@ -112,6 +125,8 @@ struct Block {
         while (at < end && (*offsets)[at] == (*offsets)[at - 1] + 1) ++at;
         return at;
     }
+    // What it is made of, with nothing of what has become of it.
+    [[nodiscard]] Block copy_of_messages() const;
     // `added` more messages, the first of them `sequence`.
     void grow(Sequence sequence, std::uint32_t added);
     [[nodiscard]] std::int64_t expiry_ms(std::uint32_t index) const { return limits ? limits->expiry_ms(index) : 0; }
@@ -121,7 +136,10 @@ struct Block {
     }
     // Bytes of the messages that count; by share, so that no body is needed to account for an ack.
     [[nodiscard]] std::uint64_t bytes_left() const { return std::uint64_t{bytes} * (count - done - leaving) / count; }
+    // When its messages were committed, wherever that was.
+    [[nodiscard]] std::int64_t message_time_ms() const { return source ? source->commit_time_ms : commit_time_ms; }
     BlockState& touch() {
+        part = false;
         if (!state) state = std::make_unique<BlockState>(count);
         return *state;
     }

@@ -4,7 +4,7 @@
 //
 //   near: at hand, by index | packed: kPackedBlocks a piece | far: the newest, until they are packed
 //
-// A block behind the near ones has no payload, no state and nothing done. While nothing is packed the near ones are
+// A block behind the near ones has no payload and nothing done, but for what its subscription does not want of it. While nothing is packed the near ones are
 // all there is, and nothing here costs more than a deque.
 //
 // Runs on: the shard's thread. References to near blocks hold until the block is dropped; a reference to back() until
@@ -84,7 +84,7 @@ private:
         std::uint32_t blocks = 0;
         storage::LaneId lane = storage::kDefaultLane;
         // Per block: gap before it, count and whether it is keyed and has offsets and limits, bytes, commit time less that of the one
-        // before, gaps between its messages if it has offsets, its limits.
+        // before, gaps between its messages if it has offsets, its limits, its source, what is done of it from the start.
         std::string bytes;
     };
 

@@ -18,7 +18,7 @@ Namespace::Namespace(NamespaceId id, std::string name, NamespaceOptions options,
                      const MessageFormat& format, std::function<void(const std::string&)> warn)
     : name_(std::move(name)),
       options_(std::move(options)),
-      shared_{id, stage, outlet, reader, format, window, std::move(random), std::move(warn), {}, {}, {}, {}},
+      shared_{id, stage, outlet, reader, format, window, std::move(random), std::move(warn), {}, {}, {}, {}, {}},
       producers_(shared_),
       tasks_(shared_) {
     shared_.find = [this](QueueId queue) -> Queue* {
@@ -33,6 +33,14 @@ Namespace::~Namespace() = default;
 // --- names ------------------------------------------------------------------------------------------------------
 
 Error Namespace::not_found(std::string_view queue) const {
+    if (topics_.contains(queue)) {
+        return {ErrorCode::kNotFound, "queue \"" + std::string(queue) + "\" not found in namespace \"" + name_ +
+                                          "\"; there is a topic of that name: did you mean publish and subscribe?"};
+    }
+    if (queue.find('/') != std::string_view::npos) {
+        return {ErrorCode::kNotFound, "subscription \"" + std::string(queue) + "\" not found in namespace \"" + name_ +
+                                          "\"; create it with: rockdove subscription create " + std::string(queue)};
+    }
     return {ErrorCode::kNotFound, "queue \"" + std::string(queue) + "\" not found in namespace \"" + name_ +
                                       "\"; create it with: rockdove queue create " + std::string(queue)};
 }
@@ -44,6 +52,7 @@ Queue* Namespace::find_queue(std::string_view name) const {
 
 Result<Queue*> Namespace::find_or_create(std::string_view name, TimePoint now) {
     if (Queue* queue = find_queue(name)) return queue;
+    if (topics_.contains(name) || name.find('/') != std::string_view::npos) return not_found(name);
     if (Result<void> ok = base::check_name("queue name", name); !ok) return ok.error();
     if (!options_.create_on_use) return not_found(name);
     QueueSettings settings = options_.queue_defaults;
@@ -63,11 +72,14 @@ Queue& Namespace::add_queue(QueueId id, storage::QueueRecord record) {
 Result<Queue*> Namespace::make_queue(std::string_view name, const QueueSettings& settings, TimePoint now) {
     if (Result<void> ok = base::check_name("queue name", name); !ok) return ok.error();
     if (Result<void> ok = check_settings(settings); !ok) return ok.error();
-    if (by_name_.size() >= kMaxQueues || next_queue_ >= 1U << 24) {
-        return Error(ErrorCode::kFull,
-                     "namespace \"" + name_ + "\" has " + std::to_string(by_name_.size()) + " queues, its limit");
+    if (topics_.contains(name)) {
+        return Error(ErrorCode::kAlreadyExists, "\"" + std::string(name) +
+                                                    "\" is a topic; a queue and a topic cannot have the same name");
     }
-    const QueueId id(std::uint32_t{options_.shard} << 24 | next_queue_++);
+    const Result<QueueId> free = next_queue_id();
+    if (!free) return free.error();
+    const QueueId id = *free;
+    ++next_queue_;
     storage::QueueRecord record;
     record.name = name;
     record.settings = settings;
@@ -76,6 +88,16 @@ Result<Queue*> Namespace::make_queue(std::string_view name, const QueueSettings&
     shared_.stage.writes().require_sync();
     return &add_queue(id, std::move(record));
 }
+
+Result<QueueId> Namespace::next_queue_id() const {
+    if (queues_.size() < kMaxQueues && next_queue_ < 1U << 24) {
+        return QueueId(std::uint32_t{options_.shard} << 24 | next_queue_);
+    }
+    return Error(ErrorCode::kFull,
+                 "namespace \"" + name_ + "\" has " + std::to_string(queues_.size()) + " queues, its limit");
+}
+
+std::size_t Namespace::queue_count() const { return by_name_.size() - subscriptions_; }
 
 // --- sessions ---------------------------------------------------------------------------------------------------
 
@@ -106,6 +128,13 @@ void Namespace::close_session(SessionId session, bool clean, TimePoint now) {
     const auto it = sessions_.find(session);
     if (it == sessions_.end()) return;
     for (const auto& [number, consumer] : it->second.consumers) consumer->queue->detach(*consumer, clean, now);
+    it->second.consumers.clear();
+    for (const QueueId id : std::exchange(it->second.ephemeral, {})) {
+        const Queue* queue = shared_.find(id);
+        const bool its_own = queue != nullptr && queue->subscription() != nullptr &&
+                             queue->subscription()->ephemeral && queue->subscription()->session == session;
+        if (its_own) drop_subscription(*queue->subscription());
+    }
     if (it->second.producer != nullptr) producers_.close(*it->second.producer, session, clean, now);
     sessions_.erase(it);
 }
@@ -192,11 +221,22 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
     if (!refusal_.empty()) {
         busy.emplace(ErrorCode::kStoreBusy, refusal_);
         busy->retry_after = Millis(1'000);
-        if (find_queue(request.queue) == nullptr) return refuse(*busy);
+        const bool known = request.to_topic ? find_topic(request.queue) != nullptr : find_queue(request.queue) != nullptr;
+        if (!known) return refuse(*busy);
     }
-    Result<Queue*> found = find_or_create(request.queue, now);
+    Topic* topic = nullptr;
+    if (request.to_topic) {
+        Result<Topic*> found = find_or_create_topic(request.queue, now);
+        if (!found) return refuse(found.error());
+        topic = *found;
+    }
+    Result<Queue*> found = topic != nullptr ? Result<Queue*>(&topic->log()) : find_or_create(request.queue, now);
     if (!found) return refuse(found.error());
     Queue& queue = **found;
+    if (topic == nullptr && queue.subscription() != nullptr) {
+        return refuse(Error(ErrorCode::kInvalid, "\"" + queue.name() +
+                                                     "\" is a subscription; publish to its topic instead"));
+    }
     if (request.producer_seq == 0) producer = nullptr;
     if (producer != nullptr) {
         producers_.forget(*producer, std::min(request.oldest_unconfirmed, request.producer_seq));
@@ -237,7 +277,7 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
         producers_.remember(*producer, range, queue.durable(), now);
     };
     std::uint64_t duplicates = 0;
-    bool full = busy.has_value();
+    bool full = busy.has_value();  // then `busy` says why, or the queue
     for (std::uint32_t i = 0; i < given;) {
         std::uint32_t count = given - i;
         const std::uint64_t number = request.producer_seq + i;
@@ -292,9 +332,22 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
             if (fresh != 0) count = fresh;
             full = full || (busy && fresh == 0);
         }
+        Records records{request.records, request.ends, i, count, request.traits};
+        if (topic != nullptr && !full) {
+            Topic::Admission admission = topic->admit(records, request.mandatory);
+            if (admission.count == 0) {
+                queue.forget_not_stored();
+                refuse_part(i, admission.refused, *admission.error);
+                i += admission.refused;
+                full = admission.stops;
+                if (full) busy = std::move(admission.error);
+                continue;
+            }
+            records.count = count = admission.count;
+        }
         // Once one did not fit, nor does any after it: their order stays right.
-        const Appended appended =
-            full ? Appended() : queue.append(Records{request.records, request.ends, i, count, request.traits}, now);
+        const Appended appended = full ? Appended() : queue.append(records, now);
+        if (topic != nullptr) topic->accepted(records, appended, confirmation.routed);
         if (appended.count != 0) {
             if (confirmation.count == 0) {
                 confirmation.first_seq = appended.first;
@@ -319,6 +372,7 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
     }
     confirmation.room_messages = queue.room_messages();
     confirmation.room_bytes = queue.room_bytes();
+    if (topic != nullptr) return topic->confirm(std::move(confirmation));
     if (queue.durable()) {
         shared_.stage.after_commit(std::move(confirmation));
     } else {
@@ -444,9 +498,12 @@ void Namespace::end_turn(TimePoint now) {
             update_timer(*queue);
             if (!queue->unsealed_) {
                 queue->unsealed_ = true;
-                unsealed_.push_back(queue);
+                shared_.unsealed.push_back(queue);
             }
         }
+    }
+    for (const auto& [name, topic] : topics_) {
+        if (topic->holds_confirmations()) topic->release_confirmations();
     }
 }
 
@@ -459,12 +516,17 @@ void Namespace::update_timer(Queue& queue) {
 }
 
 void Namespace::seal() {
-    for (Queue* queue : unsealed_) {
+    // Topics first: what they route belongs to the same commit. Sealing one queue may change another.
+    for (std::size_t i = 0; i < shared_.unsealed.size(); ++i) {
+        if (Topic* topic = shared_.unsealed[i]->topic()) topic->seal();
+    }
+    for (std::size_t i = 0; i < shared_.unsealed.size(); ++i) {
+        Queue* queue = shared_.unsealed[i];
         queue->unsealed_ = false;
         queue->seal();
         in_commit_.push_back(queue->id());
     }
-    unsealed_.clear();
+    shared_.unsealed.clear();
     producers_.seal();
 }
 

@@ -24,6 +24,7 @@
 #include "server/core/queue.h"
 #include "server/core/shared.h"
 #include "server/core/task.h"
+#include "server/core/topic.h"
 #include "storage/message_store.h"
 
 namespace rockdove::core {
@@ -37,7 +38,9 @@ struct NamespaceOptions {
 struct PublishRequest {
     SessionId session;
     std::uint64_t request_id = 0;
-    std::string_view queue;
+    std::string_view queue;  // or topic
+    bool to_topic = false;
+    bool mandatory = false;          // of a topic: what no subscription wants is refused
     std::uint64_t producer_seq = 0;  // of the first message; 0: not numbered
     std::uint64_t oldest_unconfirmed = 0;
     std::string_view records;  // encoded messages, as in storage/record.h
@@ -86,6 +89,19 @@ struct StartRequest {
     std::uint64_t request_id = 0;
     std::uint64_t consumer = 0;
     std::vector<LeaseRange> ranges;
+};
+
+struct SubscribeRequest {
+    SessionId session;
+    std::string_view topic;
+    std::string_view name;
+    std::vector<std::string> subjects;  // patterns; none: everything
+    std::string filter;                 // empty: everything
+    QueueSettings settings;             // of its queue; the durability is the topic's
+    std::string_view to_queue;          // gets the messages instead; empty: its own
+    bool if_not_exists = false;
+    bool ephemeral = false;
+    Place from;
 };
 
 struct RedriveRequest {
@@ -147,7 +163,8 @@ public:
     // --- single messages (namespace_admin.cc) ---
     // Why the message, or the next one of the queue, or of one of its keys, is where it is. Error: kNotFound, the queue.
     [[nodiscard]] Result<Explanation> explain(std::string_view queue, std::string_view key) const;
-    [[nodiscard]] Result<Explanation> explain(const base::MessageId& id) const;
+    // `queue`: as it is there; empty: where it was sent to. Errors: also kInvalid, a topic's message without a queue.
+    [[nodiscard]] Result<Explanation> explain(const base::MessageId& id, std::string_view queue = {}) const;
     // The name of the queue that a message was sent to; empty if it is gone.
     [[nodiscard]] std::string queue_of(const base::MessageId& id) const;
     // Errors: kNotFound; kConflict, it is started or dead.
@@ -157,6 +174,26 @@ public:
     // With a filter a page may be shorter, or empty, and still not the last (PeekResult::next).
     void peek_queue(std::string_view name, Sequence from, std::uint32_t limit, std::size_t max_bytes,
                     Answer<PeekResult> done, MessagePredicate filter = {});
+    // --- topics (namespace_topics.cc); a subscription's queue is TOPIC/NAME in all requests that name a queue ---
+    void create_topic(std::string_view name, const TopicSettings& settings, bool if_not_exists, TimePoint now,
+                      Answer<TopicInfo> done);
+    void update_topic(std::string_view name, const TopicSettings& settings, TimePoint now, Answer<TopicInfo> done);
+    // With its subscriptions. Answers how many messages were kept.
+    void delete_topic(std::string_view name, bool if_exists, Answer<std::uint64_t> done);
+    [[nodiscard]] Result<TopicInfo> show_topic(std::string_view name) const;
+    [[nodiscard]] std::vector<TopicInfo> list_topics(std::string_view prefix, std::string_view after,
+                                                     std::uint32_t limit) const;
+    void subscribe(const SubscribeRequest& request, TimePoint now, Answer<SubscriptionInfo> done);
+    // Subjects, filter and the settings of its queue, as given.
+    void update_subscription(const SubscribeRequest& request, TimePoint now, Answer<SubscriptionInfo> done);
+    void delete_subscription(std::string_view topic, std::string_view name, bool if_exists, Answer<std::uint64_t> done);
+    [[nodiscard]] Result<SubscriptionInfo> show_subscription(std::string_view topic, std::string_view name) const;
+    // By TOPIC/NAME, those after `after`; of all topics if `topic` is empty.
+    [[nodiscard]] Result<std::vector<SubscriptionInfo>> list_subscriptions(std::string_view topic, std::string_view after,
+                                                                           std::uint32_t limit) const;
+    void seek(std::string_view topic, std::string_view name, const Place& to, Answer<SubscriptionInfo> done);
+    void replay(std::string_view topic, std::string_view name, const Place& from, const Place& to,
+                Answer<SubscriptionInfo> done);
     // --- dead letters and tasks (namespace_tasks.cc) ---
     void list_dead(std::string_view queue, const DeadReadRequest& request, Answer<DeadPage> done);
     void delete_dead(std::string_view queue, const std::vector<Sequence>& sequences, Answer<std::uint64_t> done);
@@ -191,7 +228,7 @@ public:
     [[nodiscard]] const NamespaceOptions& options() const { return options_; }
     [[nodiscard]] const MessageFormat& format() const { return shared_.format; }
     [[nodiscard]] const Counters& counters() const { return shared_.counters; }
-    [[nodiscard]] std::size_t queue_count() const { return by_name_.size(); }
+    [[nodiscard]] std::size_t queue_count() const;
     [[nodiscard]] std::size_t consumer_count() const;
     // Whether the session's consumers have started messages.
     [[nodiscard]] bool holds_deliveries(SessionId session) const;
@@ -202,6 +239,7 @@ private:
     struct Session {
         std::map<std::uint64_t, Consumer*> consumers;
         std::shared_ptr<Producer> producer;
+        std::vector<QueueId> ephemeral;  // its subscriptions
     };
 
     [[nodiscard]] Error not_found(std::string_view queue) const;
@@ -215,6 +253,20 @@ private:
     Result<Queue*> find_or_create(std::string_view name, TimePoint now);
     Queue& add_queue(QueueId id, storage::QueueRecord record);
     Result<Queue*> make_queue(std::string_view name, const QueueSettings& settings, TimePoint now);
+    Result<QueueId> next_queue_id() const;
+    [[nodiscard]] Topic* find_topic(std::string_view name) const;
+    [[nodiscard]] Error no_such_topic(std::string_view name) const;
+    Result<Topic*> find_or_create_topic(std::string_view name, TimePoint now);
+    Result<Topic*> make_topic(std::string_view name, const TopicSettings& settings, TimePoint now);
+    Topic& add_topic(Queue& log, const TopicSettings& settings);
+    [[nodiscard]] Result<Subscription*> find_subscription(std::string_view topic, std::string_view name) const;
+    [[nodiscard]] Result<void> check_subscription(const SubscribeRequest& request) const;
+    Result<Subscription*> make_subscription(Topic& topic, const SubscribeRequest& request, TimePoint now);
+    std::uint64_t drop_subscription(Subscription& subscription);
+    [[nodiscard]] Result<void> check_not_bound(const Queue& queue) const;
+    Result<void> load_topics(storage::MessageStore& store);
+    Result<void> load_subscription(QueueId queue, storage::SubscriptionRecord record);
+    void load_holders();
     void put_namespace_record();
     void remove_queue(Queue& queue);
     Result<Consumer*> find_consumer(SessionId session, std::uint64_t number) const;
@@ -229,10 +281,12 @@ private:
     Shared shared_;
     Producers producers_;
     Tasks tasks_;
-    std::map<std::string, Queue*, std::less<>> by_name_;
+    std::map<std::string, Queue*, std::less<>> by_name_;  // queues, and those of subscriptions
+    std::size_t subscriptions_ = 0;
+    std::vector<QueueId> free_ids_;  // of ephemeral subscriptions that have gone
     std::unordered_map<QueueId, std::unique_ptr<Queue>> queues_;
+    std::map<std::string, std::unique_ptr<Topic>, std::less<>> topics_;
     std::unordered_map<SessionId, Session> sessions_;
-    std::vector<Queue*> unsealed_;    // changed since the last seal
     std::vector<QueueId> in_commit_;  // sealed into the commit that is under way
     std::set<std::pair<TimePoint, QueueId>> timers_;
     std::uint32_t next_queue_ = 1;

@@ -19,6 +19,19 @@ void Namespace::answer_after_commit(T value, Answer<T> done) {
 }
 template void Namespace::answer_after_commit(std::uint64_t, Answer<std::uint64_t>);
 template void Namespace::answer_after_commit(TaskInfo, Answer<TaskInfo>);
+template void Namespace::answer_after_commit(TopicInfo, Answer<TopicInfo>);
+template void Namespace::answer_after_commit(SubscriptionInfo, Answer<SubscriptionInfo>);
+
+namespace {
+
+// What can be asked of a message that is in many places.
+Error of_a_topic(const base::MessageId& id, const Topic& topic) {
+    return {ErrorCode::kInvalid, "message " + base::format_message_id(id) + " was published to topic \"" + topic.name() +
+                                     "\": each subscription has its own state of it; name one, such as: rockdove "
+                                     "explain " + base::format_message_id(id) + " --queue " + topic.name() + "/NAME"};
+}
+
+}  // namespace
 
 Result<void> Namespace::check_dead_letter_to(std::string_view name, const QueueSettings& settings,
                                              bool must_exist) const {
@@ -77,7 +90,17 @@ void Namespace::update_queue(std::string_view name, const QueueSettings& setting
     if (settings.dead_letter_to != queue->settings().dead_letter_to) {
         if (Result<void> ok = check_dead_letter_to(name, settings, true); !ok) return done(ok.error());
     }
+    if (queue->subscription() != nullptr) {
+        return done(Error(ErrorCode::kInvalid, "\"" + std::string(name) +
+                                                   "\" is a subscription; change it with: rockdove subscription update " +
+                                                   std::string(name)));
+    }
     queue->update(settings, now);
+    for (const auto& [topic_name, topic] : topics_) {
+        for (const auto& [sub, subscription] : topic->subscriptions()) {
+            if (subscription->to == queue) topic->settings_changed(*subscription);
+        }
+    }
     shared_.stage.writes().require_sync();
     answer_after_commit(queue->info(), std::move(done));
 }
@@ -88,6 +111,12 @@ void Namespace::delete_queue(std::string_view name, bool if_exists, bool if_empt
         if (if_exists) return done(std::uint64_t{0});
         return done(not_found(name));
     }
+    if (const Subscription* subscription = queue->subscription()) {
+        return done(Error(ErrorCode::kInvalid, "\"" + std::string(name) +
+                                                   "\" is a subscription; delete it with: rockdove subscription delete " +
+                                                   subscription->queue->name()));
+    }
+    if (Result<void> ok = check_not_bound(*queue); !ok) return done(ok.error());
     if (if_empty && !queue->empty()) {
         return done(Error(ErrorCode::kConflict, "queue \"" + std::string(name) + "\" is not empty: " +
                                                     std::to_string(queue->info().ready) + " ready"));
@@ -112,9 +141,11 @@ void Namespace::remove_queue(Queue& queue) {
         std::erase_if(session.consumers, [&](const auto& entry) { return entry.second->queue == &queue; });
     }
     std::erase(shared_.touched, &queue);
-    std::erase(unsealed_, &queue);
+    std::erase(shared_.unsealed, &queue);
     if (queue.timer_ != TimePoint::max()) timers_.erase({queue.timer_, queue.id()});
-    by_name_.erase(by_name_.find(queue.name()));
+    if (const auto named = by_name_.find(queue.name()); named != by_name_.end() && named->second == &queue) {
+        by_name_.erase(named);
+    }
     queues_.erase(queue.id());
 }
 
@@ -154,9 +185,17 @@ Result<Explanation> Namespace::explain(std::string_view name, std::string_view k
     return key.empty() ? queue->explain_next() : queue->explain_key(key);
 }
 
-Result<Explanation> Namespace::explain(const base::MessageId& id) const {
+Result<Explanation> Namespace::explain(const base::MessageId& id, std::string_view name) const {
+    if (!name.empty()) {
+        Queue* queue = find_queue(name);
+        if (queue == nullptr) return not_found(name);
+        if (queue->id() == id.queue) return queue->explain(id.sequence);
+        const std::optional<Sequence> place = queue->find_published(id.queue, id.sequence);
+        return queue->explain(place.value_or(queue->next_sequence()));
+    }
     const auto [queue, sequence] = place_of(id);
     if (queue == nullptr) return no_such_message(id);
+    if (const Topic* topic = queue->topic()) return of_a_topic(id, *topic);
     return queue->explain(sequence);
 }
 
@@ -182,6 +221,7 @@ Error Namespace::no_such_message(const base::MessageId& id) const {
 void Namespace::cancel_message(const base::MessageId& id, Answer<std::uint64_t> done) {
     const auto [queue, sequence] = place_of(id);
     if (queue == nullptr) return done(no_such_message(id));
+    if (const Topic* topic = queue->topic()) return done(of_a_topic(id, *topic));
     if (const Result<void> cancelled = queue->cancel(sequence); !cancelled) return done(cancelled.error());
     shared_.stage.writes().require_sync();
     answer_after_commit(std::uint64_t{1}, std::move(done));
@@ -191,6 +231,7 @@ void Namespace::reschedule_message(const base::MessageId& id, std::int64_t due_m
                                    Answer<std::uint64_t> done) {
     Queue* queue = shared_.find(id.queue);
     if (queue == nullptr) return done(no_such_message(id));
+    if (const Topic* topic = queue->topic()) return done(of_a_topic(id, *topic));
     if (const Result<void> moved = queue->reschedule(id.sequence, due_ms, now); !moved) return done(moved.error());
     shared_.stage.writes().require_sync();
     answer_after_commit(std::uint64_t{1}, std::move(done));
@@ -216,7 +257,7 @@ std::vector<QueueInfo> Namespace::list_queues(std::string_view prefix, std::stri
     std::vector<QueueInfo> infos;
     auto it = after.empty() || after < prefix ? by_name_.lower_bound(prefix) : by_name_.upper_bound(after);
     for (; it != by_name_.end() && infos.size() < limit && it->first.starts_with(prefix); ++it) {
-        infos.push_back(it->second->info());
+        if (it->second->subscription() == nullptr) infos.push_back(it->second->info());
     }
     return infos;
 }

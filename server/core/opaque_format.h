@@ -8,6 +8,7 @@ namespace rockdove::core {
 class OpaqueFormat : public MessageFormat {
 public:
     [[nodiscard]] base::MessageTraits traits(std::string_view) const override { return {}; }
+    [[nodiscard]] std::string_view subject(std::string_view) const override { return {}; }
     [[nodiscard]] Result<MessagePredicate> filter(std::string_view text, TimePoint) const override {
         if (text.empty()) return MessagePredicate();
         return Error(ErrorCode::kUnsupported, "filters do not work here");

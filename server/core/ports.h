@@ -46,6 +46,15 @@ struct IndexRange {
     std::uint32_t count = 0;
 };
 
+// Messages of one publish to a topic that each went to so many subscriptions.
+struct Routed {
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+    std::uint32_t subscriptions = 0;
+    std::vector<std::string> full;  // subscriptions that had no room for them (best_effort)
+    friend bool operator==(const Routed&, const Routed&) = default;
+};
+
 struct Confirmation {
     SessionId session;
     std::uint64_t request_id = 0;
@@ -58,6 +67,7 @@ struct Confirmation {
     std::uint64_t room_bytes = 0;
     std::vector<IndexRange> ttl_lowered;  // of which the queue allows less time than they asked for
     std::vector<PublishException> exceptions;
+    std::vector<Routed> routed;  // of a topic: the accepted ones, in order; those that nobody gets are left out
 };
 
 // A run of messages for one consumer, as stored: `bytes` holds `count` records of (tag, length, message). Started, or, for
@@ -68,14 +78,15 @@ struct Delivery {
     std::uint64_t consumer = 0;
     QueueId queue;
     Sequence first_seq;
-    Sequence original_seq;  // of a message that was moved, which comes alone; queue and commit time are then its first
+    Sequence original_seq;  // of the first, for the id; the others follow on. Queue and commit time are those of the id as well
     std::uint32_t count = 0;
     std::uint32_t lease = 0;
     std::uint32_t attempt = 0;
     std::uint64_t epoch = 0;
     Millis lease_time{0};
     std::int64_t commit_time_ms = 0;
-    SharedPayload payload;  // keeps `bytes` alive
+    std::uint64_t missed = 0;  // messages that the subscription has lost since the last delivery
+    SharedPayload payload;     // keeps `bytes` alive
     std::string_view bytes;
 };
 
@@ -153,6 +164,8 @@ public:
 
     // Of a message that was admitted before.
     [[nodiscard]] virtual base::MessageTraits traits(std::string_view encoded) const = 0;
+    // Empty: it has none. A view into `encoded`.
+    [[nodiscard]] virtual std::string_view subject(std::string_view encoded) const = 0;
     // Of a filter expression, as of `now`; null if it is empty. Error: kInvalid.
     [[nodiscard]] virtual Result<MessagePredicate> filter(std::string_view text, TimePoint now) const = 0;
 };

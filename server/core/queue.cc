@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "server/core/topic.h"
 #include "storage/keys.h"
 
 namespace rockdove::core {
@@ -180,7 +181,7 @@ std::uint32_t Queue::append_to(Lane& lane, const Records& records, std::uint32_t
         block.grow(first, end - at);
         if (lane.scheduled()) {
             for (std::uint32_t i = at; i < end; ++i) block.due_ms->push_back(records.traits[i].due_ms(commit_time_ms));
-            schedule(block, grown_from);
+            if (topic_ == nullptr) schedule(block, grown_from);
         }
         if (!records.traits.empty() || block.limits || record_.settings.ttl.count() != 0) {
             for (std::uint32_t i = at; i < end; ++i) {
@@ -247,8 +248,10 @@ void Queue::close_open_block(Lane& lane) {
                    storage::SharedBytes(block.payload, &block.payload->bytes));
         put_index(block);
     }
-    watch_expiry(block);
-    if (lane.scheduled()) {
+    if (topic_ == nullptr) watch_expiry(block);
+    if (topic_ != nullptr) {
+        topic_->take(block);
+    } else if (lane.scheduled()) {
         keep_behind(block);
     } else {
         keep_ahead(block);
@@ -262,6 +265,11 @@ void Queue::put_index(const Block& block) {
     index.commit_time_ms = block.commit_time_ms;
     if (block.offsets) index.offsets = *block.offsets;
     if (block.due_ms) index.due_ms = *block.due_ms;
+    if (block.source) {
+        index.source = block.source->log;
+        index.source_first = block.source->first;
+        index.source_time_ms = block.source->commit_time_ms;
+    }
     index.keyed = block.keyed;
     if (block.keys && block.due_ms) index.keys = *block.keys;
     if (block.limits) {
@@ -339,6 +347,8 @@ void Queue::seal() {
     for (const auto& lane : lanes_) {
         if (lane) lane->blocks.drop_gone();
     }
+    if (holdings_stale_) settle_holdings();
+    if (subscription_ != nullptr) subscription_->seal(shared_);
 }
 
 void Queue::store_state(Block& block) {
@@ -360,7 +370,7 @@ void Queue::store_state(Block& block) {
 void Queue::remove_block(Block& block) {
     if (durable()) {
         storage::WriteSet& writes = shared_.stage.writes();
-        writes.remove(storage::block_key(shared_.ns, id_, block.first, block.lane));
+        if (!block.source) writes.remove(storage::block_key(shared_.ns, id_, block.first, block.lane));
         writes.remove(storage::block_index_key(shared_.ns, id_, block.first, block.lane));
         if (block.state->stored) {
             writes.remove(storage::block_state_key(shared_.ns, id_, block.first, block.lane));
@@ -374,6 +384,8 @@ void Queue::remove_block(Block& block) {
     if (block.keyed && !block.sorted && !lane_of(block).scheduled()) --lane_of(block).unsorted;
     if (!origins_.empty()) forget_origins(block, 0, block.count);
     leave(block);
+    if (block.source) release_source(block);
+    block.source = nullptr;
     block.payload = nullptr;
     block.keys = nullptr;
     block.limits = nullptr;

@@ -35,6 +35,9 @@
 
 namespace rockdove::core {
 
+class Topic;
+struct Subscription;
+
 enum class Outcome : std::uint8_t { kAck = 1, kRetry = 2, kRelease = 3, kReject = 4 };
 
 struct QueueInfo {
@@ -121,6 +124,21 @@ struct Appended {
 
 class HeldParts;
 
+// What a queue has of a topic's messages (queue_source.cc).
+struct Holding {
+    struct OfLane {
+        std::uint64_t blocks = 0;  // not gone
+        Sequence oldest;           // of the topic: the first block that may be among them
+        Sequence last;             // the block that came last
+        Sequence ascending{1};     // in this queue: from here on they ascend as in the topic
+        bool stale = false;        // the oldest is gone
+    };
+    QueueId log;
+    std::uint64_t group = 0;  // the adoption that `shift` belongs to
+    std::uint64_t shift = 0;  // a sequence here less that in the topic
+    std::array<OfLane, storage::kMaxLane + 1> lanes;
+};
+
 class Queue {
 public:
     Queue(Shared& shared, QueueId id, storage::QueueRecord record);
@@ -199,6 +217,8 @@ public:
     [[nodiscard]] bool is_alive(Sequence sequence) const;
     // The place of a message that was moved here and had this one in that queue at first. Looks at all that were moved.
     [[nodiscard]] std::optional<Sequence> find_moved(QueueId queue, Sequence sequence) const;
+    // The same, also of messages of a topic. Looks at all blocks.
+    [[nodiscard]] std::optional<Sequence> find_published(QueueId queue, Sequence sequence) const;
     Result<void> cancel(Sequence sequence);
     Result<void> reschedule(Sequence sequence, std::int64_t due_ms, TimePoint now);
     void peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, PeekDone done, MessagePredicate filter = {});
@@ -218,6 +238,9 @@ public:
     // Moves a dead letter to `to`, a new message under its old id. False: `to` takes no more.
     bool redrive(const DeadLetter& letter, Queue& to, storage::RedrivePlace place, TimePoint now);
 
+    // The id that a message was given when it was published.
+    [[nodiscard]] base::MessageId id_of(const Block& block, std::uint32_t index) const;
+
     // Recovery (queue_recovery.cc), in this order.
     void load_head(Sequence next);
     void load_block(storage::LaneId lane, Sequence first, const storage::BlockIndexRecord& index);
@@ -226,10 +249,35 @@ public:
     void load_dead(Sequence sequence);
     void load_paused_key(std::uint64_t hash, storage::PausedKeyRecord record);
     // Blocks with started messages that may have keys, to be told by load_keys().
-    [[nodiscard]] std::vector<std::pair<storage::LaneId, Sequence>> keyed_in_flight() const;
+    struct KeyedBlock {
+        storage::LaneId lane = storage::kDefaultLane;
+        Sequence first;
+        std::string record;  // key of the record with its messages
+    };
+    [[nodiscard]] std::vector<KeyedBlock> keyed_in_flight() const;
     void load_keys(storage::LaneId lane, Sequence first, std::vector<std::uint64_t> keys);
     void load_origin(Sequence sequence, storage::OriginRecord record);
     void load_dedup(Sequence first, const storage::DedupRecord& record) { dedup_.load(first, record); }
+
+    // --- topics ---
+    // Not null: nobody consumes from it, since it is the log of that topic.
+    [[nodiscard]] Topic* topic() const { return topic_; }
+    // Not null: it is that subscription's.
+    [[nodiscard]] Subscription* subscription() const { return subscription_; }
+    // Of a subscription (queue_source.cc). `from`: of the log; `wanted`: which of its messages, all if it is null. Blocks of
+    // one `group`, the earliest message of which is `group_first`, keep their distances.
+    void adopt(const Block& from, QueueId log, std::uint64_t group, Sequence group_first, const Bits* wanted);
+    // What it has of a log lies in no earlier block of the lane; nothing if it has nothing.
+    [[nodiscard]] std::optional<Sequence> oldest_of(QueueId log, storage::LaneId lane) const;
+    // Its messages that lie in the log before `end` go, but for those that are started, and so on. Returns how many;
+    // `*kept`: some stay.
+    std::uint64_t forget_source(QueueId log, storage::LaneId lane, Sequence end, bool* kept);
+    // Drops until it is within its limits (overflow = drop_oldest); returns how many messages went.
+    std::uint64_t drop_overflow();
+    // To be told to the next consumer that gets something.
+    void tell_missed(std::uint64_t count) { untold_missed_ += count; }
+    [[nodiscard]] const std::vector<Holding>& holdings() const { return holdings_; }
+    void let_go_of_topics();  // it is about to be deleted
 
 private:
     friend class QueueTestAccess;
@@ -276,6 +324,7 @@ private:
     };
     [[nodiscard]] bool has_room(std::uint32_t bytes) const;
     bool make_room(std::uint32_t bytes, storage::LaneId priority);
+    bool push_out(storage::LaneId priority);
     Victim find_victim(storage::LaneId priority);
     Victim first_of(Lane& lane);
     Victim earliest_of(Lane& lane);
@@ -314,7 +363,7 @@ private:
     void keep_behind(Block& block);
     void read_ahead(Lane& lane);
     void read_block(const Block& block);
-    void start_read(storage::LaneId lane, Sequence first, Sequence last, std::size_t max_bytes);
+    void start_read(const Block& first, Sequence last, std::size_t max_bytes);
     void on_read(Sequence wanted, std::vector<ReadBlock> blocks);
     void mark_damaged(Block& block);
 
@@ -439,7 +488,19 @@ private:
     void forget_origins(Sequence first, Sequence end);  // of messages that no near block has
     // The end of what can be delivered together from `first` on: a message with an origin goes alone.
     [[nodiscard]] std::uint32_t with_same_origin(const Block& block, std::uint32_t first, std::uint32_t end) const;
-    void name_origin(Delivery& delivery) const;
+
+    // Messages that lie in a topic (queue_source.cc).
+    Holding& holding_of(QueueId log);
+    void note_source(const Block& block);
+    void release_source(const Block& block);
+    void settle_holdings();
+    void ask_for_more();
+    void find_oldest(QueueId log, storage::LaneId lane);
+    void recount_sources(const Lane& lane);
+    void limit_source(Block& block, const Block& from) const;
+    [[nodiscard]] ReadRequest read_request(const Block& first) const;
+    // Whether the block lies right behind the other where both were published.
+    [[nodiscard]] static bool read_together(const Block& before, const Block& block);
 
     // Consumers (queue_consumers.cc).
     void let_go_of_unstarted(Consumer& consumer);
@@ -529,7 +590,14 @@ private:
     std::uint64_t dropped_ = 0;
     std::uint64_t redriven_ = 0, not_moved_ = 0;
 
+    Topic* topic_ = nullptr;
+    Subscription* subscription_ = nullptr;
+    std::vector<Holding> holdings_;  // by topic, in no order; most queues have none
+    bool holdings_stale_ = false;
+    std::uint64_t untold_missed_ = 0;
+
     friend class Namespace;
+    friend class Topic;
 };
 
 }  // namespace rockdove::core

@@ -83,6 +83,7 @@ std::uint64_t Queue::purge_far(Lane& lane) {
     messages_ -= dropped.messages;
     bytes_ -= dropped.bytes;
     lane.unsorted -= dropped.keyed;
+    recount_sources(lane);
     touch();
     return dropped.messages;
 }
@@ -92,6 +93,7 @@ std::uint64_t Queue::erase_records() {
         if (lane) lane->open = false;  // nothing of it is to be written any more
     }
     dirty_.clear();
+    let_go_of_topics();
     storage::WriteSet& writes = shared_.stage.writes();
     for (const storage::Tag tag :
          {storage::Tag::kBlock, storage::Tag::kBlockIndex, storage::Tag::kBlockState, storage::Tag::kReturned,
@@ -203,14 +205,10 @@ MessageFacts facts_of(const PeekItem& item) {
 PeekItem Queue::describe(const Block& block, std::uint32_t index) const {
     PeekItem item;
     item.sequence = block.sequence(index);
-    item.commit_time_ms = block.commit_time_ms;
-    item.id_queue = id_;
-    item.id_sequence = item.sequence;
-    if (const auto origin = origins_.find(item.sequence); origin != origins_.end()) {
-        item.commit_time_ms = origin->second.commit_time_ms;
-        item.id_queue = origin->second.queue;
-        item.id_sequence = origin->second.sequence;
-    }
+    const base::MessageId id = id_of(block, index);
+    item.commit_time_ms = id.commit_time_ms;
+    item.id_queue = id.queue;
+    item.id_sequence = id.sequence;
     const auto buffered = buffered_.find(item.sequence);
     if (buffered != buffered_.end()) {
         item.state = PeekState::kBuffered;

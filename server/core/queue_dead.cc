@@ -25,9 +25,10 @@ void Queue::store_dead(const Block& block, std::uint32_t index, const storage::R
     if (moved != origins_.end()) {
         origin = moved->second;
     } else {
-        origin.queue = id_;
-        origin.commit_time_ms = block.commit_time_ms;
-        origin.sequence = sequence;
+        const base::MessageId id = id_of(block, index);
+        origin.queue = id.queue;
+        origin.commit_time_ms = id.commit_time_ms;
+        origin.sequence = id.sequence;
         if (block.due_ms) origin.due_ms = (*block.due_ms)[index];
     }
     storage::Death death;
@@ -51,7 +52,7 @@ void Queue::store_dead(const Block& block, std::uint32_t index, const storage::R
     dead.redrives = origin.redrives;
     dead.priority = block.lane % storage::kPriorities;
     dead.due_ms = origin.due_ms;
-    if (moved != origins_.end()) {
+    if (moved != origins_.end() || block.source) {
         dead.origin_queue = origin.queue;
         dead.origin_sequence = origin.sequence;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/core/queue_runs.h"
+#include "server/core/topic.h"
 #include "storage/keys.h"
 
 namespace rockdove::core {
@@ -63,22 +64,24 @@ void Queue::drop_payload(Sequence first) {
     if (block != nullptr && block->first == first && !block->ahead && durable()) block->payload = nullptr;
 }
 
-void Queue::start_read(storage::LaneId lane, Sequence first, Sequence last, std::size_t max_bytes) {
+// The block, and those behind it up to the one that begins at `last`.
+void Queue::start_read(const Block& first, Sequence last, std::size_t max_bytes) {
     if (reading_) return;
     reading_ = true;
-    ReadRequest request;
-    request.ns = shared_.ns;
-    request.queue = id_;
-    request.lane = lane;
-    request.first = first;
-    request.last = last;
+    ReadRequest request = read_request(first);
+    const std::uint64_t shift = first.first.value - request.first.value;  // may wrap, and wraps back
+    request.last = Sequence(last.value - shift);
     request.max_bytes = max_bytes;
-    shared_.reader.read(request, [shared = &shared_, id = id_, first](std::vector<ReadBlock> blocks) {
-        if (Queue* queue = shared->find(id)) queue->on_read(first, std::move(blocks));
-    });
+    shared_.reader.read(request,
+                        [shared = &shared_, id = id_, wanted = first.first, shift](std::vector<ReadBlock> blocks) {
+                            Queue* queue = shared->find(id);
+                            if (queue == nullptr) return;
+                            for (ReadBlock& block : blocks) block.first.value += shift;
+                            queue->on_read(wanted, std::move(blocks));
+                        });
 }
 
-void Queue::read_block(const Block& block) { start_read(block.lane, block.first, block.first, 1); }
+void Queue::read_block(const Block& block) { start_read(block, block.first, 1); }
 
 void Queue::read_ahead(Lane& lane) {
     if (reading_ || !durable()) return;
@@ -99,8 +102,11 @@ void Queue::read_ahead(Lane& lane) {
     std::size_t bytes = blocks[index].bytes;
     const bool room_left = shared_.window.ahead < kShardWindowBytes && ahead_bytes_ < limit;
     const std::size_t room = room_left ? limit - ahead_bytes_ : 1;
-    while (bytes < room && blocks.reach(last + 1) && visible(blocks[last + 1])) bytes += blocks[++last].bytes;
-    start_read(lane.id, blocks[index].first, blocks[last].first, room);
+    while (bytes < room && blocks.reach(last + 1) && visible(blocks[last + 1]) &&
+           read_together(blocks[last], blocks[last + 1])) {
+        bytes += blocks[++last].bytes;
+    }
+    start_read(blocks[index], blocks[last].first, room);
 }
 
 void Queue::on_read(Sequence wanted, std::vector<ReadBlock> blocks) {
@@ -213,6 +219,7 @@ Queue::Fresh Queue::next_fresh(Lane& lane, const Position& after) {
 
 void Queue::dispatch(TimePoint now) {
     if (!durable()) close_open_blocks();
+    if (topic_ != nullptr) return topic_->turn(now);
     bury_dying(now);
     promote_due(now);  // before anything is chosen (E-5)
     const bool all_expired = expire(now);
@@ -224,6 +231,7 @@ void Queue::dispatch(TimePoint now) {
         choose(now);
         if (choices_ == before && !able_.empty()) break;  // else its consumer holds more than its credit still
     }
+    if (!durable() && !holdings_.empty()) ask_for_more();
 }
 
 void Queue::choose(TimePoint now) {
@@ -452,17 +460,19 @@ void Queue::hand_over(const Consumer& consumer, const Block& block, std::uint32_
     Delivery delivery;
     delivery.session = consumer.session;
     delivery.consumer = consumer.number;
-    delivery.queue = id_;
+    const base::MessageId id = id_of(block, first);
+    delivery.queue = id.queue;
     delivery.first_seq = block.sequence(first);
+    if (id.sequence != delivery.first_seq) delivery.original_seq = id.sequence;
     delivery.count = run.count;
     delivery.lease = run.lease;
     delivery.attempt = run.attempts;
     delivery.epoch = run.epoch;
     delivery.lease_time = consumer.lease;
-    delivery.commit_time_ms = block.commit_time_ms;
+    delivery.commit_time_ms = id.commit_time_ms;
+    delivery.missed = std::exchange(untold_missed_, 0);
     delivery.payload = block.payload;
     delivery.bytes = message_records(*block.payload, first, first + run.count);
-    if (!origins_.empty()) name_origin(delivery);
     shared_.outlet.reserve(consumer.session, delivery.bytes.size());
     after_commit(std::move(delivery));
 }
@@ -481,6 +491,7 @@ TimePoint Queue::next_time() const {
         }
     }
     if (!graces_.empty()) next = std::min(next, graces_.begin()->first);
+    if (topic_ != nullptr) next = std::min(next, topic_->next_time());
     return std::min(next, bury_at_);
 }
 

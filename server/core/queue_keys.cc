@@ -191,15 +191,17 @@ void Queue::load_paused_key(std::uint64_t hash, storage::PausedKeyRecord record)
 
 // --- recovery ---------------------------------------------------------------------------------------------------
 
-std::vector<std::pair<storage::LaneId, Sequence>> Queue::keyed_in_flight() const {
-    std::vector<std::pair<storage::LaneId, Sequence>> found;
+std::vector<Queue::KeyedBlock> Queue::keyed_in_flight() const {
+    std::vector<KeyedBlock> found;
     for (const auto& [end, first] : leases_) {
         for (const auto& lane : lanes_) {
             if (!lane) continue;
             const std::size_t index = lane->blocks.index_of(first);
             if (index == lane->blocks.size()) continue;
             const Block& block = lane->blocks[index];
-            if (block.first == first && block.keyed) found.emplace_back(lane->id, first);
+            if (block.first != first || !block.keyed) continue;
+            const ReadRequest at = read_request(block);
+            found.push_back({lane->id, first, storage::block_key(at.ns, at.queue, at.first, at.lane)});
         }
     }
     return found;

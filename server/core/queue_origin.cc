@@ -86,13 +86,13 @@ std::uint32_t Queue::with_same_origin(const Block& block, std::uint32_t first, s
     return end;
 }
 
-void Queue::name_origin(Delivery& delivery) const {
-    const auto origin = origins_.find(delivery.first_seq);
-    if (origin == origins_.end()) return;
-    RD_CHECK(delivery.count == 1);
-    delivery.queue = origin->second.queue;
-    delivery.commit_time_ms = origin->second.commit_time_ms;
-    delivery.original_seq = origin->second.sequence;
+base::MessageId Queue::id_of(const Block& block, std::uint32_t index) const {
+    if (block.source) return {block.source->commit_time_ms, block.source->log, block.source_sequence(index)};
+    const Sequence sequence = block.sequence(index);
+    if (const auto origin = origins_.find(sequence); origin != origins_.end()) {
+        return {origin->second.commit_time_ms, origin->second.queue, origin->second.sequence};
+    }
+    return {block.commit_time_ms, id_, sequence};
 }
 
 }  // namespace rockdove::core

@@ -34,26 +34,43 @@ bool Queue::make_room(std::uint32_t bytes, storage::LaneId priority) {
     const std::uint64_t most = record_.settings.max_bytes;
     if ((most != 0 && bytes > most) || (!durable() && bytes > kMemoryQueueBytes)) return false;
     while (!has_room(bytes)) {
-        close_open_blocks();
-        const Victim victim = find_victim(priority);
-        if (victim.block == nullptr) return false;
-        Block& block = *victim.block;
-        RD_CHECK(take_out(block, victim.index));
-        if (const Sequence sequence = block.sequence(victim.index); returned_.contains(sequence)) {
-            forget_returned(sequence);
-        }
-        ++dropped_;
-        BlockState& state = block.touch();
-        if (record_.settings.on_expire == OnExpire::kDrop) {
-            drop(block, victim.index);
-        } else {
-            send_off(block, {victim.index});
-            if (!state.pushed_out) state.pushed_out = std::make_unique<Bits>(block.count);
-            state.pushed_out->set(victim.index);
-        }
-        touch();
+        if (!push_out(priority)) return false;
     }
     return true;
+}
+
+// One of this priority or less. False: there is none that may go.
+bool Queue::push_out(storage::LaneId priority) {
+    close_open_blocks();
+    const Victim victim = find_victim(priority);
+    if (victim.block == nullptr) return false;
+    Block& block = *victim.block;
+    RD_CHECK(take_out(block, victim.index));
+    if (const Sequence sequence = block.sequence(victim.index); returned_.contains(sequence)) {
+        forget_returned(sequence);
+    }
+    ++dropped_;
+    BlockState& state = block.touch();
+    if (record_.settings.on_expire == OnExpire::kDrop) {
+        drop(block, victim.index);
+    } else {
+        send_off(block, {victim.index});
+        if (!state.pushed_out) state.pushed_out = std::make_unique<Bits>(block.count);
+        state.pushed_out->set(victim.index);
+    }
+    touch();
+    return true;
+}
+
+std::uint64_t Queue::drop_overflow() {
+    if (record_.settings.overflow != Overflow::kDropOldest) return 0;
+    const std::uint64_t messages = record_.settings.max_messages != 0 ? record_.settings.max_messages : UINT64_MAX;
+    const std::uint64_t bytes = record_.settings.max_bytes != 0 ? record_.settings.max_bytes
+                                : durable()                     ? UINT64_MAX
+                                                                : kMemoryQueueBytes;
+    std::uint64_t dropped = 0;
+    while ((messages_ > messages || bytes_ > bytes) && push_out(storage::kPriorities - 1)) ++dropped;
+    return dropped;
 }
 
 // Neither done, in a consumer's hands, nor as good as dead.

@@ -19,17 +19,24 @@ void Queue::load_block(storage::LaneId id, Sequence first, const storage::BlockI
     block.commit_time_ms = index.commit_time_ms;
     if (to.scheduled()) {
         block.due_ms = std::make_unique<std::vector<std::int64_t>>(index.due_ms);
-        schedule(block, 0);
+        if (topic_ == nullptr) schedule(block, 0);
     }
     if (!index.expires_ms.empty() || !index.max_attempts.empty()) {
         block.limits = std::make_unique<Limits>();
         block.limits->expires_ms = index.expires_ms;
         block.limits->max_attempts = index.max_attempts;
-        watch_expiry(block);
+        if (topic_ == nullptr) watch_expiry(block);
     }
     block.keyed = index.keyed;
     if (!index.keys.empty()) block.keys = std::make_unique<std::vector<std::uint64_t>>(index.keys);
     if (block.keyed && !to.scheduled()) ++to.unsorted;
+    if (index.source.value != 0) {
+        block.source = std::make_unique<Source>();
+        block.source->log = index.source;
+        block.source->first = index.source_first;
+        block.source->commit_time_ms = index.source_time_ms;
+        note_source(block);
+    }
     if (to.blocks.empty()) to.cursor = first;
     next_ = std::max(next_, Sequence(block.end()));
     messages_ += block.count;

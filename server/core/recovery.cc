@@ -33,6 +33,40 @@ Result<void> each(storage::MessageStore& store, NamespaceId ns, Tag tag, Visit&&
 
 }  // namespace
 
+// The logs and the subscriptions, whose queues are known already.
+Result<void> Namespace::load_topics(storage::MessageStore& store) {
+    Result<void> ok =
+        each(store, shared_.ns, Tag::kTopic, [&](const KeyView& key, std::string_view bytes) -> Result<void> {
+            Result<storage::TopicRecord> record = storage::TopicRecord::decode(bytes);
+            if (!record) return record.error();
+            Queue* log = shared_.find(key.queue);
+            if (log == nullptr) {
+                return Error(ErrorCode::kInternal, "topic " + std::to_string(key.queue.value) + " has no log");
+            }
+            by_name_.erase(log->name());
+            add_topic(*log, record->settings);
+            return {};
+        });
+    if (!ok) return ok;
+    return each(store, shared_.ns, Tag::kSubscription, [&](const KeyView& key, std::string_view bytes) -> Result<void> {
+        Result<storage::SubscriptionRecord> record = storage::SubscriptionRecord::decode(bytes);
+        if (!record) return record.error();
+        return load_subscription(key.queue, *std::move(record));
+    });
+}
+
+// What the topics' messages are held by, now that all blocks are known.
+void Namespace::load_holders() {
+    for (const auto& [id, queue] : queues_) {
+        for (const Holding& holding : queue->holdings()) {
+            const Queue* log = shared_.find(holding.log);
+            if (log == nullptr || log->topic() == nullptr) continue;
+            for (storage::LaneId lane = 0; lane <= storage::kMaxLane; ++lane) log->topic()->hold(*queue, lane);
+        }
+    }
+    for (const auto& [name, topic] : topics_) topic->loaded();
+}
+
 Result<void> Namespace::recover(storage::MessageStore& store, const storage::NamespaceRecord& stored) {
     next_queue_ = std::max(next_queue_, stored.next_queue);
 
@@ -44,6 +78,9 @@ Result<void> Namespace::recover(storage::MessageStore& store, const storage::Nam
             add_queue(key.queue, *std::move(record));
             return {};
         });
+    if (!ok) return ok;
+
+    ok = load_topics(store);
     if (!ok) return ok;
 
     // Runs visit(queue, key, payload) over a kind of record that belongs to a queue.
@@ -115,6 +152,15 @@ Result<void> Namespace::recover(storage::MessageStore& store, const storage::Nam
     });
     if (!ok) return ok;
 
+    ok = each_of_queue(Tag::kLastValue, [](Queue& queue, const KeyView& key, std::string_view bytes) -> Result<void> {
+        Result<storage::LastValueRecord> last = storage::LastValueRecord::decode(bytes);
+        if (!last) return last.error();
+        if (queue.topic() == nullptr) return Error(ErrorCode::kInternal, "a last value of a queue that is no topic");
+        queue.topic()->load_last_value(key.sequence.value, *std::move(last));
+        return {};
+    });
+    if (!ok) return ok;
+
     ok = each_of_queue(Tag::kDedup, [](Queue& queue, const KeyView& key, std::string_view bytes) -> Result<void> {
         Result<storage::DedupRecord> ids = storage::DedupRecord::decode(bytes);
         if (!ids) return ids.error();
@@ -126,11 +172,10 @@ Result<void> Namespace::recover(storage::MessageStore& store, const storage::Nam
     // Started messages hold their keys; which those are only the messages tell. A block that cannot be read is noticed
     // when it is wanted.
     for (const auto& [id, queue] : queues_) {
-        for (const auto& [lane, first] : queue->keyed_in_flight()) {
+        for (const auto& [lane, first, record] : queue->keyed_in_flight()) {
             std::vector<std::uint64_t> keys;
             if (lane < storage::kScheduled) {
-                const Result<std::optional<std::string>> block =
-                    store.get(storage::block_key(shared_.ns, id, first, lane));
+                const Result<std::optional<std::string>> block = store.get(record);
                 if (block && *block) {
                     if (Result<storage::BlockView> view = storage::read_block(**block)) keys = std::move(view->keys);
                 }
@@ -154,6 +199,7 @@ Result<void> Namespace::recover(storage::MessageStore& store, const storage::Nam
     });
     if (!ok) return ok;
 
+    load_holders();
     for (const auto& [id, queue] : queues_) queue->touch();
     return {};
 }

@@ -59,7 +59,8 @@ struct Shared {
     std::function<Queue*(QueueId)> find;                // null once deleted
     std::function<Queue*(std::string_view)> find_name;  // null if there is none
     Counters counters;
-    std::vector<Queue*> touched;  // to be dispatched and sealed
+    std::vector<Queue*> touched;   // to be dispatched and sealed
+    std::vector<Queue*> unsealed;  // changed since the last seal
 };
 
 }  // namespace rockdove::core

@@ -4,6 +4,7 @@
 
 #include "protocol/filter.h"
 #include "protocol/message_view.h"
+#include "protocol/wire.h"
 
 namespace rockdove::net {
 
@@ -12,6 +13,16 @@ base::MessageTraits WireFormat::traits(std::string_view encoded) const {
     // It was admitted, so it passes; should it not, it asks for what was read.
     (void)protocol::check_message(encoded, traits);
     return traits;
+}
+
+std::string_view WireFormat::subject(std::string_view encoded) const {
+    constexpr std::uint32_t kSubject = 4;  // message.proto
+    std::string_view subject;
+    protocol::FieldReader in(encoded);
+    while (in.next()) {
+        if (in.field().number == kSubject && in.field().type == protocol::WireType::kBytes) subject = in.field().bytes;
+    }
+    return subject;
 }
 
 Result<core::MessagePredicate> WireFormat::filter(std::string_view text, TimePoint now) const {

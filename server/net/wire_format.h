@@ -8,6 +8,7 @@ namespace rockdove::net {
 class WireFormat : public core::MessageFormat {
 public:
     [[nodiscard]] base::MessageTraits traits(std::string_view encoded) const override;
+    [[nodiscard]] std::string_view subject(std::string_view encoded) const override;
     [[nodiscard]] Result<core::MessagePredicate> filter(std::string_view text, TimePoint now) const override;
 };
 

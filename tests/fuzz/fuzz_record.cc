@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace rockdove::storage;
     if (size == 0) return 0;
     const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-    switch (data[0] % 16) {
+    switch (data[0] % 19) {
         case 0:
             try_record<NamespaceRecord>(bytes);
             break;
@@ -75,6 +75,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             break;
         case 15:
             try_record<PausedKeyRecord>(bytes);
+            break;
+        case 16:
+            try_record<TopicRecord>(bytes);
+            break;
+        case 17:
+            try_record<SubscriptionRecord>(bytes);
+            break;
+        case 18:
+            try_record<LastValueRecord>(bytes);
             break;
         default: {
             const std::string_view key = bytes.substr(0, bytes.size() / 2);

@@ -13,19 +13,25 @@ namespace {
 
 constexpr char kBodyTag = 0x0A;  // Message.body
 constexpr char kKeyTag = 0x52;   // Message.key
+constexpr char kSubjectTag = 0x22;  // Message.subject
 constexpr NamespaceId kNs{1};
 constexpr char kName[] = "default";
 
-std::string body_of(std::string_view message) {
+std::string_view field_of(std::string_view message, char tag) {
+    std::string_view found;
     ByteReader in(message);
-    RD_CHECK(in.u8() == static_cast<std::uint8_t>(kBodyTag));
-    std::string body(in.string());
-    if (!in.at_end()) {
-        RD_CHECK(in.u8() == static_cast<std::uint8_t>(kKeyTag));
-        in.string();
+    while (!in.at_end()) {
+        const auto at = static_cast<char>(in.u8());
+        RD_CHECK(at == kBodyTag || at == kKeyTag || at == kSubjectTag);
+        const std::string_view value = in.string();
+        if (at == tag) found = value;
     }
-    RD_CHECK(in.ok() && in.at_end());
-    return body;
+    RD_CHECK(in.ok());
+    return found;
+}
+
+std::string body_of(std::string_view message) {
+    return std::string(field_of(message, kBodyTag));
 }
 
 // Waits for an answer that a turn brings; kTimedOut if the commit is held.
@@ -41,7 +47,7 @@ struct Wait {
 
 }  // namespace
 
-void Batch::add(std::string_view body, base::MessageTraits asked, std::string_view key) {
+void Batch::add(std::string_view body, base::MessageTraits asked, std::string_view key, std::string_view subject) {
     asked.key = base::key_hash(key);
     if (!traits.empty() || !asked.plain()) {
         traits.resize(ends.size());
@@ -54,6 +60,10 @@ void Batch::add(std::string_view body, base::MessageTraits asked, std::string_vi
     if (!key.empty()) {
         inner.u8(static_cast<std::uint8_t>(kKeyTag));
         inner.string(key);
+    }
+    if (!subject.empty()) {
+        inner.u8(static_cast<std::uint8_t>(kSubjectTag));
+        inner.string(subject);
     }
     ByteWriter out(records);
     out.u8(static_cast<std::uint8_t>(storage::kMessageTag));
@@ -210,6 +220,8 @@ base::MessageTraits NamespaceFixture::traits(std::string_view encoded) const {
     return it == asked_.end() ? base::MessageTraits() : it->second;
 }
 
+std::string_view NamespaceFixture::subject(std::string_view encoded) const { return field_of(encoded, kSubjectTag); }
+
 Result<core::MessagePredicate> NamespaceFixture::filter(std::string_view text, TimePoint) const {
     if (text.empty()) return core::MessagePredicate();
     if (text.starts_with("body<")) {
@@ -299,7 +311,8 @@ void NamespaceFixture::deliver(const core::Delivery& delivery) {
         message.epoch = delivery.epoch;
         message.commit_time_ms = delivery.commit_time_ms;
         message.id_queue = delivery.queue;
-        message.id_seq = delivery.original_seq.value == 0 ? message.seq : delivery.original_seq;
+        message.id_seq = delivery.original_seq.value == 0 ? message.seq : Sequence(delivery.original_seq.value + i);
+        message.missed = i == 0 ? delivery.missed : 0;
         message.lease_time = delivery.lease_time;
         message.body = body_of(in.string());
         received_.push_back(std::move(message));
@@ -466,6 +479,53 @@ Result<core::TaskInfo> NamespaceFixture::cancel_task(std::uint64_t number) {
     return wait.result();
 }
 
+Result<core::TopicInfo> NamespaceFixture::create_topic(const TopicSettings& settings, std::string_view topic) {
+    Wait<core::TopicInfo> wait;
+    ns_->create_topic(topic, settings, false, now_, wait.done());
+    turn();
+    return wait.result();
+}
+
+Result<std::uint64_t> NamespaceFixture::remove_topic(std::string_view topic) {
+    Wait<std::uint64_t> wait;
+    ns_->delete_topic(topic, false, wait.done());
+    turn();
+    return wait.result();
+}
+
+Result<core::SubscriptionInfo> NamespaceFixture::subscribe(std::string_view name, core::SubscribeRequest request) {
+    Wait<core::SubscriptionInfo> wait;
+    if (request.topic.empty()) request.topic = "t";
+    if (request.session.value == 0) request.session = SessionId(1);
+    request.name = name;
+    ns_->subscribe(request, now_, wait.done());
+    turn();
+    return wait.result();
+}
+
+Result<std::uint64_t> NamespaceFixture::unsubscribe(std::string_view name, std::string_view topic) {
+    Wait<std::uint64_t> wait;
+    ns_->delete_subscription(topic, name, false, wait.done());
+    turn();
+    return wait.result();
+}
+
+Result<core::SubscriptionInfo> NamespaceFixture::seek(std::string_view name, const core::Place& to,
+                                                      std::string_view topic) {
+    Wait<core::SubscriptionInfo> wait;
+    ns_->seek(topic, name, to, wait.done());
+    turn();
+    return wait.result();
+}
+
+Result<core::SubscriptionInfo> NamespaceFixture::replay(std::string_view name, const core::Place& from,
+                                                        const core::Place& to, std::string_view topic) {
+    Wait<core::SubscriptionInfo> wait;
+    ns_->replay(topic, name, from, to, wait.done());
+    turn();
+    return wait.result();
+}
+
 Answered NamespaceFixture::publish(const std::vector<std::string>& bodies, const PublishOptions& options) {
     Batch batch;
     for (const std::string& body : bodies) batch.add(body);
@@ -477,6 +537,8 @@ Answered NamespaceFixture::publish(const Batch& batch, const PublishOptions& opt
     request.session = options.session;
     request.request_id = ++last_request_;
     request.queue = options.queue;
+    request.to_topic = options.to_topic;
+    request.mandatory = options.mandatory;
     request.producer_seq = options.producer_seq;
     request.oldest_unconfirmed = options.oldest_unconfirmed;
     request.records = batch.records;

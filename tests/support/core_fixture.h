@@ -36,6 +36,7 @@ struct Received {
     Sequence id_seq;
     Millis lease_time{0};
     std::string body;
+    std::uint64_t missed = 0;
     bool recalled = false;  // what the consumer got before with this lease (a delivery's number) is no longer its own
 
     [[nodiscard]] LeaseRange range() const { return through(*this); }
@@ -67,7 +68,8 @@ struct Batch {
 
     std::vector<base::MessageTraits> traits;  // of all, once one is not plain
 
-    void add(std::string_view body, base::MessageTraits traits = {}, std::string_view key = {});
+    void add(std::string_view body, base::MessageTraits traits = {}, std::string_view key = {},
+             std::string_view subject = {});
     // Bytes of the encoded message with such a body: what limits and credit count.
     static std::size_t message_bytes(std::size_t body_bytes, std::size_t key_bytes = 0);
 };
@@ -77,6 +79,8 @@ struct PublishOptions {
     SessionId session{1};
     std::uint64_t producer_seq = 0;
     std::uint64_t oldest_unconfirmed = 0;
+    bool to_topic = false;
+    bool mandatory = false;
 };
 
 struct ConsumeOptions {
@@ -132,6 +136,14 @@ public:
     Result<std::uint64_t> purge_dead(std::string_view queue = "q");
     Result<core::TaskInfo> redrive(const core::RedriveRequest& request);
     Result<core::TaskInfo> cancel_task(std::uint64_t number);
+    Result<core::TopicInfo> create_topic(const TopicSettings& settings = {}, std::string_view topic = "t");
+    Result<std::uint64_t> remove_topic(std::string_view topic = "t");
+    // Of topic "t", unless it says so.
+    Result<core::SubscriptionInfo> subscribe(std::string_view name, core::SubscribeRequest request = {});
+    Result<std::uint64_t> unsubscribe(std::string_view name, std::string_view topic = "t");
+    Result<core::SubscriptionInfo> seek(std::string_view name, const core::Place& to, std::string_view topic = "t");
+    Result<core::SubscriptionInfo> replay(std::string_view name, const core::Place& from, const core::Place& to,
+                                          std::string_view topic = "t");
     Answered publish(const std::vector<std::string>& bodies, const PublishOptions& options = {});
     Answered publish(const Batch& batch, const PublishOptions& options = {});
     Result<core::ConsumeGrant> consume(const ConsumeOptions& options = {});
@@ -245,6 +257,7 @@ private:
 
     // Messages here say nothing of themselves: what they asked for is remembered.
     [[nodiscard]] base::MessageTraits traits(std::string_view encoded) const override;
+    [[nodiscard]] std::string_view subject(std::string_view encoded) const override;
     // "body=TEXT" and "body<TEXT" are all that it knows.
     [[nodiscard]] Result<core::MessagePredicate> filter(std::string_view text, TimePoint now) const override;
 

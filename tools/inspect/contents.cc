@@ -92,6 +92,12 @@ const char* tag_word(Tag tag) {
             return "state";
         case Tag::kDedup:
             return "dedup";
+        case Tag::kTopic:
+            return "topic";
+        case Tag::kSubscription:
+            return "subscription";
+        case Tag::kLastValue:
+            return "last";
         case Tag::kTask:
             return "task";
     }
@@ -188,6 +194,12 @@ std::string check_record(const RecordView& record) {
             return decode_problem<storage::OriginRecord>(record.payload);
         case Tag::kDedup:
             return decode_problem<storage::DedupRecord>(record.payload);
+        case Tag::kTopic:
+            return decode_problem<storage::TopicRecord>(record.payload);
+        case Tag::kSubscription:
+            return decode_problem<storage::SubscriptionRecord>(record.payload);
+        case Tag::kLastValue:
+            return decode_problem<storage::LastValueRecord>(record.payload);
         case Tag::kTask:
             return decode_problem<storage::TaskRecord>(record.payload);
         case Tag::kShardCount:
@@ -224,6 +236,11 @@ Result<Verification> verify(const Scan& scan) {
         if (key && (key->tag == Tag::kBlock || key->tag == Tag::kBlockIndex)) {
             const std::string block = storage::block_key(key->ns, key->queue, key->sequence, key->lane);
             const int step = key->tag == Tag::kBlock ? 1 : -1;
+            if (step < 0) {
+                // The messages of a subscription lie in its topic, which has an index record for them as well.
+                const auto index = storage::BlockIndexRecord::decode(record.payload);
+                if (index && index->source.value != 0) return true;
+            }
             if (const auto found = unpaired.find(block); found == unpaired.end()) {
                 unpaired.emplace(block, step);
             } else {
@@ -297,6 +314,20 @@ std::string describe_record(const RecordView& record) {
     if (key->tag == Tag::kDedup) {
         const auto ids = storage::DedupRecord::decode(record.payload);
         return ids ? count(ids->entries.size(), "ids") : ids.error().text;
+    }
+    if (key->tag == Tag::kTopic) {
+        const auto topic = storage::TopicRecord::decode(record.payload);
+        return topic ? std::string(durability_word(topic->settings.durability)) : topic.error().text;
+    }
+    if (key->tag == Tag::kSubscription) {
+        const auto subscription = storage::SubscriptionRecord::decode(record.payload);
+        if (!subscription) return subscription.error().text;
+        return "of topic " + std::to_string(subscription->topic.value) + ", " +
+               count(subscription->subjects.size(), "patterns");
+    }
+    if (key->tag == Tag::kLastValue) {
+        const auto last = storage::LastValueRecord::decode(record.payload);
+        return last ? "sequence " + std::to_string(last->sequence.value) : last.error().text;
     }
     if (key->tag == Tag::kTask) {
         const auto task = storage::TaskRecord::decode(record.payload);

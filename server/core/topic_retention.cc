@@ -1,0 +1,144 @@
+// What a topic keeps (SEMANTICS P-4). Blocks leave the log at its front, whole: when every durable subscription is done with
+// them, or when the topic has more than it is to keep. Then a subscription that still wants them misses them, counted; what its
+// consumers work on stays until they are done.
+#include <algorithm>
+
+#include "server/core/topic.h"
+
+namespace rockdove::core {
+
+namespace {
+
+constexpr Millis kCheckAgain{1'000};
+
+}  // namespace
+
+void Topic::Holders::put(QueueId queue, std::optional<Sequence> first) {
+    if (const auto known = oldest.find(queue); known != oldest.end()) {
+        if (known->second == first) return;
+        order.erase({known->second, queue});
+        oldest.erase(known);
+    }
+    if (!first) return;
+    oldest.emplace(queue, *first);
+    order.emplace(*first, queue);
+}
+
+void Topic::hold(const Queue& queue, storage::LaneId lane) {
+    Holders& holders = holders_[lane];
+    const std::optional<Sequence> before =
+        holders.order.empty() ? std::nullopt : std::optional(holders.order.begin()->first);
+    // An ephemeral subscription has what it wants in its hands.
+    if (queue.subscription_ != nullptr && queue.subscription_->ephemeral) return;
+    holders.put(queue.id(), queue.oldest_of(log_.id_, lane));
+    const std::optional<Sequence> after =
+        holders.order.empty() ? std::nullopt : std::optional(holders.order.begin()->first);
+    if (after != before) trim();
+}
+
+void Topic::forget_holder(QueueId queue) {
+    for (Holders& holders : holders_) holders.put(queue, std::nullopt);
+    trim();
+}
+
+// Whose front is the oldest; null if the log is empty.
+Lane* Topic::oldest_lane() const {
+    Lane* oldest = nullptr;
+    for (const auto& lane : log_.lanes_) {
+        if (!lane || !lane->blocks.reach(0) || !is_routed(lane->blocks[0])) continue;
+        if (oldest == nullptr || lane->blocks[0].first < oldest->blocks[0].first) oldest = lane.get();
+    }
+    return oldest;
+}
+
+bool Topic::is_over(const Block& front) const {
+    if (settings_.retain_messages != 0 && log_.messages_ >= settings_.retain_messages + front.count) return true;
+    if (settings_.retain_bytes != 0 && log_.bytes_ >= settings_.retain_bytes + front.bytes) return true;
+    return settings_.retain_age.count() != 0 &&
+           front.commit_time_ms + settings_.retain_age.count() <= to_unix_ms(now_);
+}
+
+void Topic::trim() {
+    if (trimming_) return;
+    trimming_ = true;
+    if (settings_.bounded()) trim_to_bounds();
+    if (settings_.until_done()) trim_done();
+    trimming_ = false;
+    check_at_ = TimePoint::max();
+    if (settings_.retain_age.count() == 0) return;
+    if (const Lane* lane = oldest_lane()) {
+        // What somebody works on keeps it here for longer.
+        check_at_ = std::max(from_unix_ms(lane->blocks[0].commit_time_ms) + settings_.retain_age, now_ + kCheckAgain);
+    }
+}
+
+void Topic::trim_to_bounds() {
+    while (Lane* lane = oldest_lane()) {
+        const Block& front = lane->blocks[0];
+        if (!is_over(front) || !clear_holders(lane->id, front)) return;
+        for (Subscription* subscription : feeding_) {
+            storage::FeedRecord& feed = subscription->record.feed;
+            if (feed.next > front.first) continue;
+            if (const std::uint32_t first = front.index_from(feed.from); first < front.count) {
+                miss(*subscription, front.count - first);
+            }
+            // What is being read for it may be this.
+            feed.next = Sequence(front.first.value + 1);
+            ++subscription->feed_number;
+            subscription->reading = false;
+        }
+        remove_front(*lane);
+    }
+}
+
+// False: somebody works on a message of it.
+bool Topic::clear_holders(storage::LaneId lane, const Block& front) {
+    Holders& holders = holders_[lane];
+    while (!holders.order.empty() && holders.order.begin()->first <= front.first) {
+        const QueueId id = holders.order.begin()->second;
+        Queue& queue = *shared_.find(id);
+        bool kept = false;
+        const std::uint64_t missed =
+            queue.forget_source(log_.id_, lane, Sequence(front.first.value + 1), &kept);
+        unseal(queue);
+        if (missed != 0) {
+            const auto subscription = std::find_if(subscriptions_.begin(), subscriptions_.end(),
+                                                   [&](const auto& s) { return s.second->to == &queue; });
+            if (subscription != subscriptions_.end()) miss(*subscription->second, missed);
+        }
+        if (kept) return false;
+        queue.find_oldest(log_.id_, lane);
+        holders.put(id, queue.oldest_of(log_.id_, lane));
+    }
+    return true;
+}
+
+void Topic::trim_done() {
+    Sequence fed(UINT64_MAX);  // what feeds still want
+    for (const Subscription* subscription : feeding_) {
+        if (!subscription->ephemeral) fed = std::min(fed, subscription->record.feed.next);
+    }
+    for (const auto& lane : log_.lanes_) {
+        if (!lane) continue;
+        const Holders& holders = holders_[lane->id];
+        while (lane->blocks.reach(0)) {
+            const Block& front = lane->blocks[0];
+            const bool held = !holders.order.empty() && holders.order.begin()->first <= front.first;
+            if (held || !is_routed(front) || front.first >= fed) break;
+            remove_front(*lane);
+        }
+    }
+}
+
+void Topic::remove_front(Lane& lane) {
+    Block& front = lane.blocks[0];
+    front.touch();
+    log_.messages_ -= front.count;
+    log_.bytes_ -= front.bytes;
+    front.done = front.count;
+    log_.remove_block(front);
+    lane.blocks.drop_gone();
+    unseal(log_);
+}
+
+}  // namespace rockdove::core

@@ -223,6 +223,7 @@ Result<void> check_message(std::string_view encoded, MessageTraits& traits) {
 Result<void> read_publish(std::string_view body, std::size_t max_message, PublishView& out) {
     out.queue = {};
     out.topic = {};
+    out.mandatory = false;
     out.producer_seq = 0;
     out.oldest_unconfirmed = 0;
     out.records = {};
@@ -282,6 +283,7 @@ Result<void> read_publish(std::string_view body, std::size_t max_message, Publis
                 const std::uint64_t value = in.varint();
                 if (tag >> 3 == 3) out.producer_seq = value;
                 if (tag >> 3 == 4) out.oldest_unconfirmed = value;
+                if (tag >> 3 == 5) out.mandatory = value != 0;
                 break;
             }
             case WireType::kBytes: {

@@ -23,6 +23,7 @@ Result<void> check_message(std::string_view encoded, MessageTraits& traits);
 struct PublishView {
     std::string_view queue;
     std::string_view topic;
+    bool mandatory = false;
     std::uint64_t producer_seq = 0;
     std::uint64_t oldest_unconfirmed = 0;
     // The `messages` fields, tags and lengths included. A view into the frame if they stand together (every sane

@@ -269,9 +269,8 @@ public:
     void adopt(const Block& from, QueueId log, std::uint64_t group, Sequence group_first, const Bits* wanted);
     // What it has of a log lies in no earlier block of the lane; nothing if it has nothing.
     [[nodiscard]] std::optional<Sequence> oldest_of(QueueId log, storage::LaneId lane) const;
-    // Its messages that lie in the log before `end` go, but for those that are started, and so on. Returns how many;
-    // `*kept`: some stay.
-    std::uint64_t forget_source(QueueId log, storage::LaneId lane, Sequence end, bool* kept);
+    // Its messages in blocks of the log that begin before `end` go, but for those that are started. Returns how many.
+    std::uint64_t forget_source(QueueId log, storage::LaneId lane, Sequence end);
     // Drops until it is within its limits (overflow = drop_oldest); returns how many messages went.
     std::uint64_t drop_overflow();
     // To be told to the next consumer that gets something.

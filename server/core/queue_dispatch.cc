@@ -505,6 +505,7 @@ void Queue::on_time(TimePoint now) {
     }
     expire(now);
     bury_at_ = TimePoint::max();  // dispatch goes on with it
+    if (topic_ != nullptr) topic_->on_time(now);
     touch();
 }
 

@@ -157,7 +157,7 @@ void Queue::recount_sources(const Lane& lane) {
     }
 }
 
-std::uint64_t Queue::forget_source(QueueId log, storage::LaneId id, Sequence end, bool* kept) {
+std::uint64_t Queue::forget_source(QueueId log, storage::LaneId id, Sequence end) {
     std::uint64_t forgotten = 0;
     BlockList& blocks = lane(id).blocks;
     const Sequence ascending = holding_of(log).lanes[id].ascending;
@@ -169,7 +169,6 @@ std::uint64_t Queue::forget_source(QueueId log, storage::LaneId id, Sequence end
             continue;
         }
         forgotten += purge_block(block);
-        if (!block.gone()) *kept = true;
     }
     return forgotten;
 }

@@ -197,8 +197,9 @@ private:
     void trim();
     void trim_to_bounds();
     void trim_done();
-    [[nodiscard]] bool is_over(const Block& front) const;
-    bool clear_holders(storage::LaneId lane, const Block& front);
+    bool move_cut();
+    void take_from_feeds(const Block& block);
+    void clear_holders(storage::LaneId lane);
     void remove_front(Lane& lane);
     [[nodiscard]] Lane* oldest_lane() const;
     [[nodiscard]] bool is_routed(const Block& block) const { return block.first < routed_; }
@@ -227,6 +228,8 @@ private:
     bool feed_again_ = false;
 
     std::array<Holders, storage::kMaxLane + 1> holders_;
+    Sequence cut_{1};  // blocks that begin before it are more than the topic is to keep
+    std::uint64_t cut_messages_ = 0, cut_bytes_ = 0;  // of those that are still there
     TimePoint now_;
     TimePoint check_at_ = TimePoint::max();  // when the oldest reaches retain_age
     bool trimming_ = false;

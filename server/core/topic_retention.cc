@@ -51,13 +51,6 @@ Lane* Topic::oldest_lane() const {
     return oldest;
 }
 
-bool Topic::is_over(const Block& front) const {
-    if (settings_.retain_messages != 0 && log_.messages_ >= settings_.retain_messages + front.count) return true;
-    if (settings_.retain_bytes != 0 && log_.bytes_ >= settings_.retain_bytes + front.bytes) return true;
-    return settings_.retain_age.count() != 0 &&
-           front.commit_time_ms + settings_.retain_age.count() <= to_unix_ms(now_);
-}
-
 void Topic::trim() {
     if (trimming_) return;
     trimming_ = true;
@@ -68,49 +61,91 @@ void Topic::trim() {
     if (settings_.retain_age.count() == 0) return;
     if (const Lane* lane = oldest_lane()) {
         // What somebody works on keeps it here for longer.
-        check_at_ = std::max(from_unix_ms(lane->blocks[0].commit_time_ms) + settings_.retain_age, now_ + kCheckAgain);
+        check_at_ = from_unix_ms(lane->blocks[0].commit_time_ms) + settings_.retain_age;
+        if (check_at_ <= now_) check_at_ = now_ + kCheckAgain;
     }
 }
 
-void Topic::trim_to_bounds() {
-    while (Lane* lane = oldest_lane()) {
-        const Block& front = lane->blocks[0];
-        if (!is_over(front) || !clear_holders(lane->id, front)) return;
-        for (Subscription* subscription : feeding_) {
-            storage::FeedRecord& feed = subscription->record.feed;
-            if (feed.next > front.first) continue;
-            if (const std::uint32_t first = front.index_from(feed.from); first < front.count) {
-                miss(*subscription, front.count - first);
-            }
-            // What is being read for it may be this.
-            feed.next = Sequence(front.first.value + 1);
-            ++subscription->feed_number;
-            subscription->reading = false;
+// Moves the cut: what lies before it is more than the topic is to keep.
+bool Topic::move_cut() {
+    bool moved = false;
+    for (;;) {
+        const Block* next = nullptr;
+        for (const auto& lane : log_.lanes_) {
+            if (!lane) continue;
+            lane->blocks.reach(cut_);
+            std::size_t index = lane->blocks.index_of(cut_);
+            while (lane->blocks.reach(index) && lane->blocks[index].first < cut_) ++index;  // lanes overlap
+            if (!lane->blocks.reach(index) || !is_routed(lane->blocks[index])) continue;
+            if (next == nullptr || lane->blocks[index].first < next->first) next = &lane->blocks[index];
         }
-        remove_front(*lane);
+        if (next == nullptr) return moved;
+        const std::uint64_t messages = log_.messages_ - cut_messages_;
+        const std::uint64_t bytes = log_.bytes_ - cut_bytes_;
+        const TopicSettings& s = settings_;
+        const bool over = (s.retain_messages != 0 && messages >= s.retain_messages + next->count) ||
+                          (s.retain_bytes != 0 && bytes >= s.retain_bytes + next->bytes) ||
+                          (s.retain_age.count() != 0 && next->commit_time_ms + s.retain_age.count() <= to_unix_ms(now_));
+        if (!over) return moved;
+        cut_ = Sequence(next->first.value + 1);
+        cut_messages_ += next->count;
+        cut_bytes_ += next->bytes;
+        moved = true;
+        take_from_feeds(*next);
     }
 }
 
-// False: somebody works on a message of it.
-bool Topic::clear_holders(storage::LaneId lane, const Block& front) {
+void Topic::take_from_feeds(const Block& block) {
+    for (Subscription* subscription : feeding_) {
+        storage::FeedRecord& feed = subscription->record.feed;
+        if (feed.next > block.first) continue;
+        if (const std::uint32_t first = block.index_from(feed.from); first < block.count) {
+            miss(*subscription, block.count - first);
+        }
+        // What is being read for it may be this.
+        feed.next = Sequence(block.first.value + 1);
+        ++subscription->feed_number;
+        subscription->reading = false;
+    }
+}
+
+// What somebody works on stays, and what lies behind it in its lane with it, until that is done.
+void Topic::trim_to_bounds() {
+    if (move_cut()) {
+        for (const auto& lane : log_.lanes_) {
+            if (lane) clear_holders(lane->id);
+        }
+    }
+    for (const auto& lane : log_.lanes_) {
+        if (!lane) continue;
+        const Holders& holders = holders_[lane->id];
+        while (lane->blocks.reach(0) && lane->blocks[0].first < cut_) {
+            if (!holders.order.empty() && holders.order.begin()->first <= lane->blocks[0].first) break;
+            remove_front(*lane);
+        }
+    }
+}
+
+// Of what lies before the cut.
+void Topic::clear_holders(storage::LaneId lane) {
     Holders& holders = holders_[lane];
-    while (!holders.order.empty() && holders.order.begin()->first <= front.first) {
-        const QueueId id = holders.order.begin()->second;
+    std::vector<QueueId> behind;
+    for (const auto& [oldest, id] : holders.order) {
+        if (oldest >= cut_) break;
+        behind.push_back(id);
+    }
+    for (const QueueId id : behind) {
         Queue& queue = *shared_.find(id);
-        bool kept = false;
-        const std::uint64_t missed =
-            queue.forget_source(log_.id_, lane, Sequence(front.first.value + 1), &kept);
+        const std::uint64_t missed = queue.forget_source(log_.id_, lane, cut_);
         unseal(queue);
         if (missed != 0) {
             const auto subscription = std::find_if(subscriptions_.begin(), subscriptions_.end(),
                                                    [&](const auto& s) { return s.second->to == &queue; });
             if (subscription != subscriptions_.end()) miss(*subscription->second, missed);
         }
-        if (kept) return false;
         queue.find_oldest(log_.id_, lane);
         holders.put(id, queue.oldest_of(log_.id_, lane));
     }
-    return true;
 }
 
 void Topic::trim_done() {
@@ -135,6 +170,10 @@ void Topic::remove_front(Lane& lane) {
     front.touch();
     log_.messages_ -= front.count;
     log_.bytes_ -= front.bytes;
+    if (front.first < cut_) {
+        cut_messages_ -= front.count;
+        cut_bytes_ -= front.bytes;
+    }
     front.done = front.count;
     log_.remove_block(front);
     lane.blocks.drop_gone();

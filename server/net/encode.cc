@@ -58,6 +58,16 @@ void append_confirm(std::string& out, const core::Confirmation& c) {
         inner.varint(2, range.count);
         fields.bytes(8, lowered);
     }
+    std::string encoded;
+    for (const core::Routed& routed : c.routed) {
+        encoded.clear();
+        FieldWriter inner(encoded);
+        inner.varint(1, routed.first);
+        inner.varint(2, routed.count);
+        inner.varint(3, routed.subscriptions);
+        for (const std::string& name : routed.full) inner.bytes(4, name);
+        fields.bytes(9, encoded);
+    }
     append_body(out, c.request_id, FrameKind::kConfirm, body);
 }
 
@@ -73,6 +83,7 @@ void append_delivery(std::string& out, const core::Delivery& d) {
     fields.varint(7, static_cast<std::uint64_t>(d.commit_time_ms));
     fields.bytes(8, base::id_prefix(d.commit_time_ms, d.queue));
     fields.varint(9, d.original_seq.value);
+    fields.varint(10, d.missed);
     // The messages follow as they were published and stored: field 15, tags and lengths included.
     protocol::begin_frame(out, 0, FrameKind::kDeliver, head.size() + d.bytes.size());
     out += head;
@@ -194,6 +205,49 @@ void to_proto(const core::QueueInfo& info, v1::QueueInfo& out) {
     out.set_dead_evicted(info.dead_evicted);
     out.set_damaged(info.damaged);
     out.set_created_ms(info.created_ms);
+}
+
+void to_proto(const core::TopicInfo& info, v1::TopicInfo& out) {
+    out.set_name(info.name);
+    out.set_id(info.id.value);
+    v1::TopicSettings& settings = *out.mutable_settings();
+    settings.set_durability(static_cast<v1::Durability>(info.settings.durability));
+    settings.set_retain_age_ms(static_cast<std::uint64_t>(info.settings.retain_age.count()));
+    settings.set_retain_bytes(info.settings.retain_bytes);
+    settings.set_retain_messages(info.settings.retain_messages);
+    settings.set_retain_until_done(info.settings.until_done());
+    settings.set_retain_last(info.settings.retain_last);
+    settings.set_best_effort(info.settings.best_effort);
+    settings.set_ttl_ms(static_cast<std::uint64_t>(info.settings.ttl.count()));
+    settings.set_dedup_window_ms(static_cast<std::uint64_t>(info.settings.dedup_window.count()));
+    out.set_created_ms(info.created_ms);
+    out.set_messages(info.messages);
+    out.set_bytes(info.bytes);
+    out.set_first_seq(info.first_seq);
+    out.set_next_seq(info.next_seq);
+    out.set_oldest_commit_time_ms(info.oldest_commit_time_ms);
+    out.set_subscriptions(info.subscriptions);
+    out.set_last_values(info.last_values);
+    out.set_accepted(info.accepted);
+    out.set_refused(info.refused);
+    out.set_unrouted(info.unrouted);
+}
+
+void to_proto(const core::SubscriptionInfo& info, v1::SubscriptionInfo& out) {
+    out.set_topic(info.topic);
+    out.set_name(info.name);
+    v1::SubscriptionSettings& settings = *out.mutable_settings();
+    for (const std::string& subject : info.record.subjects) settings.add_subjects(subject);
+    settings.set_filter(info.record.filter);
+    to_proto(info.queue.settings, *settings.mutable_queue());
+    settings.set_to_queue(info.to_queue);
+    to_proto(info.queue, *out.mutable_queue());
+    out.set_ephemeral(info.ephemeral);
+    out.set_lag_messages(info.lag_messages);
+    out.set_lag_oldest_ms(info.lag_oldest_ms);
+    out.set_behind(info.behind);
+    out.set_missed(info.record.missed);
+    out.set_created_ms(info.queue.created_ms);
 }
 
 void to_proto(const core::PeekResult& result, v1::QueuePeekReply& out) {

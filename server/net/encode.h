@@ -10,6 +10,7 @@
 #include "server/core/ports.h"
 #include "server/core/queue.h"
 #include "server/core/task.h"
+#include "server/core/topic.h"
 
 namespace rockdove::net {
 
@@ -26,6 +27,8 @@ void to_proto(const Error& error, v1::Error& out);
 void to_proto(const core::LeaseRange& range, v1::SeqRange& out);
 void to_proto(const QueueSettings& settings, v1::QueueSettings& out);
 void to_proto(const core::QueueInfo& info, v1::QueueInfo& out);
+void to_proto(const core::TopicInfo& info, v1::TopicInfo& out);
+void to_proto(const core::SubscriptionInfo& info, v1::SubscriptionInfo& out);
 void to_proto(const core::PeekResult& result, v1::QueuePeekReply& out);
 void to_proto(const core::DeadPage& page, QueueId queue, bool bodies, v1::DeadListReply& out);
 void to_proto(const core::TaskInfo& task, v1::TaskInfo& out);

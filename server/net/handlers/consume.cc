@@ -12,7 +12,13 @@ Result<void> check_consume(const v1::Consume& consume) {
     const auto unsupported = [](const char* what) {
         return Error(ErrorCode::kUnsupported, std::string("this broker does not support ") + what + " yet");
     };
-    if (!consume.subscription().empty()) return unsupported("subscriptions");
+    if (!consume.subscription().empty() && !consume.queue().empty()) {
+        return Error(ErrorCode::kInvalid, "a consumer has one source: a queue or a subscription");
+    }
+    if (!consume.subscription().empty() && consume.subscription().find('/') == std::string::npos) {
+        return Error(ErrorCode::kInvalid, "subscription \"" + consume.subscription().substr(0, 64) +
+                                              "\": give TOPIC/NAME");
+    }
     if (!consume.service().empty()) return unsupported("services");
     if (consume.credit_messages() > protocol::kMaxCredit) {
         return Error(ErrorCode::kInvalid, "credit_messages " + std::to_string(consume.credit_messages()) +
@@ -52,7 +58,7 @@ bool handle_consume(Session& session, const protocol::FrameView& frame) {
     core::ConsumeRequest request;
     request.filter = *std::move(filter);
     request.session = session.id();
-    request.queue = consume.queue();
+    request.queue = consume.subscription().empty() ? consume.queue() : consume.subscription();
     request.number = consume.consumer();
     request.name = consume.name();
     request.credit_messages = consume.credit_messages();

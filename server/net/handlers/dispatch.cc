@@ -122,6 +122,30 @@ bool handle(Session& session, const FrameView& frame) {
             return handle_message_cancel(session, frame);
         case FrameKind::kMessageReschedule:
             return handle_message_reschedule(session, frame);
+        case FrameKind::kTopicCreate:
+            return handle_topic_create(session, frame);
+        case FrameKind::kTopicUpdate:
+            return handle_topic_update(session, frame);
+        case FrameKind::kTopicDelete:
+            return handle_topic_delete(session, frame);
+        case FrameKind::kTopicShow:
+            return handle_topic_show(session, frame);
+        case FrameKind::kTopicList:
+            return handle_topic_list(session, frame);
+        case FrameKind::kSubscriptionCreate:
+            return handle_subscription_create(session, frame);
+        case FrameKind::kSubscriptionUpdate:
+            return handle_subscription_update(session, frame);
+        case FrameKind::kSubscriptionDelete:
+            return handle_subscription_delete(session, frame);
+        case FrameKind::kSubscriptionShow:
+            return handle_subscription_show(session, frame);
+        case FrameKind::kSubscriptionList:
+            return handle_subscription_list(session, frame);
+        case FrameKind::kSubscriptionSeek:
+            return handle_subscription_seek(session, frame);
+        case FrameKind::kSubscriptionReplay:
+            return handle_subscription_replay(session, frame);
         case FrameKind::kStatsRequest:
             return handle_stats(session, frame);
         case FrameKind::kClockAdvance:
@@ -159,6 +183,10 @@ bool handle(Session& session, const FrameView& frame) {
         case FrameKind::kExplanation:
         case FrameKind::kStats:
         case FrameKind::kClockInfo:
+        case FrameKind::kTopicInfo:
+        case FrameKind::kTopicListReply:
+        case FrameKind::kSubscriptionInfo:
+        case FrameKind::kSubscriptionListReply:
         case FrameKind::kDeadListReply:
         case FrameKind::kTaskInfo:
         case FrameKind::kTaskListReply:

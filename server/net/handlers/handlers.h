@@ -36,6 +36,19 @@ bool handle_queue_key_resume(Session& session, const protocol::FrameView& frame)
 bool handle_queue_peek(Session& session, const protocol::FrameView& frame);
 bool handle_stats(Session& session, const protocol::FrameView& frame);
 
+bool handle_topic_create(Session& session, const protocol::FrameView& frame);
+bool handle_topic_update(Session& session, const protocol::FrameView& frame);
+bool handle_topic_delete(Session& session, const protocol::FrameView& frame);
+bool handle_topic_show(Session& session, const protocol::FrameView& frame);
+bool handle_topic_list(Session& session, const protocol::FrameView& frame);
+bool handle_subscription_create(Session& session, const protocol::FrameView& frame);
+bool handle_subscription_update(Session& session, const protocol::FrameView& frame);
+bool handle_subscription_delete(Session& session, const protocol::FrameView& frame);
+bool handle_subscription_show(Session& session, const protocol::FrameView& frame);
+bool handle_subscription_list(Session& session, const protocol::FrameView& frame);
+bool handle_subscription_seek(Session& session, const protocol::FrameView& frame);
+bool handle_subscription_replay(Session& session, const protocol::FrameView& frame);
+
 bool handle_clock_advance(Session& session, const protocol::FrameView& frame);
 bool handle_clock_show(Session& session, const protocol::FrameView& frame);
 bool handle_dead_list(Session& session, const protocol::FrameView& frame);
@@ -69,6 +82,11 @@ bool parse(Session& session, const protocol::FrameView& frame, Message& message,
         error->code == ErrorCode::kProtocol ? refuse_and_close(session, frame, *error) : refuse(session, frame, *error);
     return false;
 }
+
+// Durations and settings of requests, read by the files of queues and of topics.
+Millis to_millis(std::uint64_t value);
+Result<void> apply(const v1::QueueSettings& in, QueueSettings& out);  // the fields that are present
+Result<std::uint32_t> page_limit(std::uint32_t limit);                // Error: kInvalid
 
 // Ranges of Settle, Extend, Consume. Error: kInvalid.
 Result<std::vector<core::LeaseRange>> read_ranges(const google::protobuf::RepeatedPtrField<v1::SeqRange>& ranges);

@@ -9,8 +9,8 @@ bool handle_explain(Session& session, const protocol::FrameView& frame) {
     v1::Explain request;
     bool go_on = true;
     if (!parse(session, frame, request, go_on)) return go_on;
-    if (request.id().empty() == request.queue().empty()) {
-        return refuse(session, frame, Error(ErrorCode::kInvalid, "explain either a message by its id, or a queue"));
+    if (request.id().empty() && request.queue().empty()) {
+        return refuse(session, frame, Error(ErrorCode::kInvalid, "explain a message by its id, or a queue"));
     }
     Result<core::Explanation> explained = Error(ErrorCode::kInternal, "");
     std::string queue = request.queue();
@@ -19,8 +19,8 @@ bool handle_explain(Session& session, const protocol::FrameView& frame) {
     } else {
         const Result<base::MessageId> id = base::parse_message_id(request.id());
         if (!id) return refuse(session, frame, id.error());
-        explained = session.ns().explain(*id);
-        queue = session.ns().queue_of(*id);
+        explained = session.ns().explain(*id, request.queue());
+        if (queue.empty()) queue = session.ns().queue_of(*id);
     }
     if (!explained) return refuse(session, frame, explained.error());
     v1::Frame reply;

@@ -9,13 +9,18 @@ bool handle_publish(Session& session, const protocol::FrameView& frame) {
         if (ok.error().code == ErrorCode::kProtocol) return refuse_and_close(session, frame, ok.error());
         return refuse(session, frame, ok.error());
     }
-    if (!view.topic.empty()) {
-        return refuse(session, frame, Error(ErrorCode::kUnsupported, "this broker has no topics yet; send to a queue"));
+    if (!view.topic.empty() && !view.queue.empty()) {
+        return refuse(session, frame, Error(ErrorCode::kInvalid, "a publish has one target: a queue or a topic"));
+    }
+    if (view.mandatory && view.topic.empty()) {
+        return refuse(session, frame, Error(ErrorCode::kInvalid, "mandatory is for topics; a queue takes everything"));
     }
     core::PublishRequest request;
     request.session = session.id();
     request.request_id = frame.request_id;
-    request.queue = view.queue;
+    request.to_topic = !view.topic.empty();
+    request.queue = request.to_topic ? view.topic : view.queue;
+    request.mandatory = view.mandatory;
     request.producer_seq = view.producer_seq;
     request.oldest_unconfirmed = view.oldest_unconfirmed;
     request.records = view.records;

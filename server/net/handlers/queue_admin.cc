@@ -10,38 +10,6 @@ namespace {
 constexpr std::uint32_t kDefaultPage = 100;
 constexpr std::size_t kDefaultPeekBytes = 1 << 20;
 
-// Applies the fields that are present.
-Result<void> apply(const v1::QueueSettings& in, QueueSettings& out) {
-    const auto ms = [](std::uint64_t value) {
-        return Millis(static_cast<std::int64_t>(std::min<std::uint64_t>(value, INT64_MAX / 1000)));
-    };
-    if (in.overflow() != v1::OVERFLOW_UNSPECIFIED) out.overflow = static_cast<Overflow>(in.overflow());
-    if (in.durability() != v1::DURABILITY_UNSPECIFIED) out.durability = static_cast<Durability>(in.durability());
-    if (in.has_lease_ms()) out.lease = ms(in.lease_ms());
-    if (in.has_max_attempts()) out.max_attempts = in.max_attempts();
-    if (in.has_max_releases()) out.max_releases = in.max_releases();
-    if (in.has_backoff_first_ms()) out.backoff_first = ms(in.backoff_first_ms());
-    if (in.has_backoff_factor()) out.backoff_factor = in.backoff_factor();
-    if (in.has_backoff_longest_ms()) out.backoff_longest = ms(in.backoff_longest_ms());
-    if (in.has_backoff_jitter()) out.backoff_jitter = in.backoff_jitter();
-    if (in.has_max_retry_delay_ms()) out.max_retry_delay = ms(in.max_retry_delay_ms());
-    if (in.has_max_messages()) out.max_messages = in.max_messages();
-    if (in.has_max_bytes()) out.max_bytes = in.max_bytes();
-    if (in.has_dead_max()) out.dead_max = in.dead_max();
-    if (in.has_reconnect_grace_ms()) out.reconnect_grace = ms(in.reconnect_grace_ms());
-    if (in.has_ttl_ms()) out.ttl = ms(in.ttl_ms());
-    if (in.on_expire() != v1::ON_EXPIRE_UNSPECIFIED) out.on_expire = static_cast<OnExpire>(in.on_expire());
-    if (in.key_on_retry() != v1::KEY_ON_RETRY_UNSPECIFIED) {
-        out.key_on_retry = static_cast<KeyOnRetry>(in.key_on_retry());
-    }
-    if (in.key_on_dead() != v1::KEY_ON_DEAD_UNSPECIFIED) out.key_on_dead = static_cast<KeyOnDead>(in.key_on_dead());
-    if (in.has_oldest_every()) out.oldest_every = in.oldest_every();
-    if (in.has_dedup_window_ms()) out.dedup_window = ms(in.dedup_window_ms());
-    if (in.dedup_mode() != v1::DEDUP_MODE_UNSPECIFIED) out.dedup_mode = static_cast<DedupMode>(in.dedup_mode());
-    if (in.has_dead_letter_to()) out.dead_letter_to = in.dead_letter_to();
-    return {};
-}
-
 core::Answer<core::QueueInfo> answer_info(Session& session, std::uint64_t request_id) {
     return [weak = session.weak_from_this(), request_id](const Result<core::QueueInfo>& info) {
         const auto self = weak.lock();
@@ -54,14 +22,46 @@ core::Answer<core::QueueInfo> answer_info(Session& session, std::uint64_t reques
     };
 }
 
-Result<std::uint32_t> page(std::uint32_t limit) {
+}  // namespace
+
+Millis to_millis(std::uint64_t value) {
+    return Millis(static_cast<std::int64_t>(std::min<std::uint64_t>(value, INT64_MAX / 1000)));
+}
+
+Result<void> apply(const v1::QueueSettings& in, QueueSettings& out) {
+    if (in.overflow() != v1::OVERFLOW_UNSPECIFIED) out.overflow = static_cast<Overflow>(in.overflow());
+    if (in.durability() != v1::DURABILITY_UNSPECIFIED) out.durability = static_cast<Durability>(in.durability());
+    if (in.has_lease_ms()) out.lease = to_millis(in.lease_ms());
+    if (in.has_max_attempts()) out.max_attempts = in.max_attempts();
+    if (in.has_max_releases()) out.max_releases = in.max_releases();
+    if (in.has_backoff_first_ms()) out.backoff_first = to_millis(in.backoff_first_ms());
+    if (in.has_backoff_factor()) out.backoff_factor = in.backoff_factor();
+    if (in.has_backoff_longest_ms()) out.backoff_longest = to_millis(in.backoff_longest_ms());
+    if (in.has_backoff_jitter()) out.backoff_jitter = in.backoff_jitter();
+    if (in.has_max_retry_delay_ms()) out.max_retry_delay = to_millis(in.max_retry_delay_ms());
+    if (in.has_max_messages()) out.max_messages = in.max_messages();
+    if (in.has_max_bytes()) out.max_bytes = in.max_bytes();
+    if (in.has_dead_max()) out.dead_max = in.dead_max();
+    if (in.has_reconnect_grace_ms()) out.reconnect_grace = to_millis(in.reconnect_grace_ms());
+    if (in.has_ttl_ms()) out.ttl = to_millis(in.ttl_ms());
+    if (in.on_expire() != v1::ON_EXPIRE_UNSPECIFIED) out.on_expire = static_cast<OnExpire>(in.on_expire());
+    if (in.key_on_retry() != v1::KEY_ON_RETRY_UNSPECIFIED) {
+        out.key_on_retry = static_cast<KeyOnRetry>(in.key_on_retry());
+    }
+    if (in.key_on_dead() != v1::KEY_ON_DEAD_UNSPECIFIED) out.key_on_dead = static_cast<KeyOnDead>(in.key_on_dead());
+    if (in.has_oldest_every()) out.oldest_every = in.oldest_every();
+    if (in.has_dedup_window_ms()) out.dedup_window = to_millis(in.dedup_window_ms());
+    if (in.dedup_mode() != v1::DEDUP_MODE_UNSPECIFIED) out.dedup_mode = static_cast<DedupMode>(in.dedup_mode());
+    if (in.has_dead_letter_to()) out.dead_letter_to = in.dead_letter_to();
+    return {};
+}
+
+Result<std::uint32_t> page_limit(std::uint32_t limit) {
     if (limit == 0) return kDefaultPage;
     if (limit <= protocol::kMaxPage) return limit;
     return Error(ErrorCode::kInvalid,
                  "limit " + std::to_string(limit) + " is out of range: 1 to " + std::to_string(protocol::kMaxPage));
 }
-
-}  // namespace
 
 core::Answer<std::uint64_t> answer_count(Session& session, std::uint64_t request_id) {
     return [weak = session.weak_from_this(), request_id](const Result<std::uint64_t>& count) {
@@ -142,7 +142,7 @@ bool handle_queue_keys(Session& session, const protocol::FrameView& frame) {
     v1::QueueKeys request;
     bool go_on = true;
     if (!parse(session, frame, request, go_on)) return go_on;
-    const Result<std::uint32_t> limit = page(request.limit());
+    const Result<std::uint32_t> limit = page_limit(request.limit());
     if (!limit) return refuse(session, frame, limit.error());
     const Result<std::vector<core::PausedKey>> keys = session.ns().list_keys(request.name(), *limit);
     if (!keys) return refuse(session, frame, keys.error());
@@ -172,7 +172,7 @@ bool handle_queue_list(Session& session, const protocol::FrameView& frame) {
     v1::QueueList request;
     bool go_on = true;
     if (!parse(session, frame, request, go_on)) return go_on;
-    const Result<std::uint32_t> limit = page(request.limit());
+    const Result<std::uint32_t> limit = page_limit(request.limit());
     if (!limit) return refuse(session, frame, limit.error());
     const std::vector<core::QueueInfo> infos = session.ns().list_queues(request.prefix(), request.after(), *limit + 1);
     v1::Frame reply;
@@ -188,7 +188,7 @@ bool handle_queue_peek(Session& session, const protocol::FrameView& frame) {
     v1::QueuePeek request;
     bool go_on = true;
     if (!parse(session, frame, request, go_on)) return go_on;
-    const Result<std::uint32_t> limit = page(request.limit());
+    const Result<std::uint32_t> limit = page_limit(request.limit());
     if (!limit) return refuse(session, frame, limit.error());
     Result<core::MessagePredicate> filter = session.ns().format().filter(request.filter(), session.shard().now());
     if (!filter) return refuse(session, frame, filter.error());

@@ -47,7 +47,11 @@ public:
         ConsumeOptions options;
         options.queue = "t/" + name;
         options.credit = credit;
-        options.number = numbers_.try_emplace(name, numbers_.size() + 1).first->second;
+        options.number = numbers_.try_emplace(name, numbers_.size() + 100).first->second;
+        if (!listening_.insert(name).second) {
+            REQUIRE(credit_of(options.number));
+            return;
+        }
         const auto grant = consume(options);
         REQUIRE(grant);
     }
@@ -73,11 +77,16 @@ public:
             if (some.empty()) break;
             all.insert(all.end(), some.begin(), some.end());
         }
-        REQUIRE(cancel(SessionId(1), numbers_.at(name)));
+        stop(name);
         return all;
+    }
+    void stop(const std::string& name) {
+        REQUIRE(cancel(SessionId(1), numbers_.at(name)));
+        listening_.erase(name);
     }
     void come_back() {
         restart();
+        listening_.clear();
         (void)connect(SessionId(1));
         inbox_.clear();
     }
@@ -92,7 +101,10 @@ public:
     }
 
 private:
+    bool credit_of(std::uint64_t number) { return credit(1'000, 0, SessionId(1), number).has_value(); }
+
     std::map<std::string, std::uint64_t> numbers_;
+    std::set<std::string> listening_;
     std::map<std::uint64_t, std::vector<Received>> inbox_;
     std::vector<Received> ids_;
 };
@@ -354,7 +366,7 @@ TEST_CASE("P-3 redriven and published messages of one commit do not meet", "[cor
     t.say(numbered(3));
     t.listen("s");
     for (const Received& message : t.take()) t.retry(message);
-    REQUIRE(t.cancel());
+    t.stop("s");
     t.hold_commits();
     core::RedriveRequest redrive;
     redrive.queue = "t/s";
@@ -435,16 +447,11 @@ TEST_CASE("P-4 a bound on messages, bytes or age takes the oldest from a lagging
     CHECK(t.show("s").record.missed == missed);
     t.say("last");
     t.listen("s");
-    std::vector<Received> got = t.take();
+    const std::vector<Received> got = t.take();
     REQUIRE(got.size() == 10);
     CHECK(got.back().body == "last");
     for (const Received& message : got) t.ack(message);
     CHECK(t.show("s").lag_messages == 0);
-    // A listener is told of what it lost with the next message that it gets.
-    for (int i = 0; i < 30; ++i) t.say("m");
-    got = t.take();
-    CHECK(got.size() == 30);  // it keeps up
-    CHECK(t.topic().messages == (bound == "age" ? 31 : bound == "bytes" ? 16 : 10));
 }
 
 TEST_CASE("P-4 what was missed is told with the next delivery, once", "[core][topic]") {
@@ -467,10 +474,16 @@ TEST_CASE("P-4 a message that is worked on stays until that is over", "[core][to
     const Received first = t.next();
     CHECK(first.body == "m0");
     CHECK(t.topic().messages == 5);
+    CHECK(t.show("s").record.missed == 3);
     t.retry(first, Millis(0));
-    CHECK(t.next().body == "m4");
+    const Received again = t.next();
+    CHECK(again.body == "m0");
+    CHECK(again.missed == 3);
+    t.ack(again);
+    const Received last = t.next();
+    CHECK(last.body == "m4");
     CHECK(t.topic().messages == 1);
-    CHECK(t.show("s").record.missed == 4);
+    CHECK(t.show("s").record.missed == 3);
 }
 
 TEST_CASE("P-4 with bounds and until-done, what is done goes at once", "[core][topic]") {
@@ -767,7 +780,7 @@ TEST_CASE("a slow ephemeral subscription holds the publisher back, or loses coun
     for (int i = 0; i < 100; ++i) {
         t.say(body);
         last = t.last_request();
-        if (t.answered(last) && t.answer(last).confirm) ++confirmed;
+        if (t.answer(last).confirm) ++confirmed;
     }
     if (drops) {
         CHECK(confirmed == 100);
@@ -777,7 +790,7 @@ TEST_CASE("a slow ephemeral subscription holds the publisher back, or loses coun
     }
     CHECK(confirmed > 35);
     CHECK(confirmed < 50);
-    CHECK_FALSE(t.answered(last));
+    CHECK(t.answer(last).pending());
     CHECK(t.all_of("slow").size() == 100);
     CHECK(t.answer(last).confirm);
 }

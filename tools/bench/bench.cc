@@ -3,6 +3,7 @@
 
 #include "client/src/call.h"
 #include "tools/bench/backlog.h"
+#include "tools/bench/fan_out.h"
 #include "tools/bench/footprint.h"
 #include "tools/bench/roles.h"
 #include "tools/bench/workload.h"
@@ -27,7 +28,29 @@ void create_queue(Context& context, const bench::Run& run, const std::string& qu
     context.client().create_queue(queue, settings);
 }
 
+void delete_topic(Context& context, const std::string& topic) {
+    v1::Frame request;
+    request.mutable_topic_delete()->set_name(topic);
+    request.mutable_topic_delete()->set_if_exists(true);
+    const base::Result<v1::Frame> answer = context.ask(std::move(request));
+    if (!answer) throw std::runtime_error("cannot delete topic " + topic + ": " + answer.error().text);
+}
+
+void create_topic(Context& context, const bench::Run& run) {
+    delete_queue(context, run.queue);
+    delete_topic(context, run.queue);
+    v1::Frame request;
+    request.mutable_topic_create()->set_name(run.queue);
+    request.mutable_topic_create()->mutable_settings()->set_durability(run.mode == "none"     ? v1::MEMORY
+                                                                       : run.mode == "strict" ? v1::SYNC
+                                                                                              : v1::ASYNC);
+    const base::Result<v1::Frame> answer = context.ask(std::move(request));
+    if (!answer) throw std::runtime_error("cannot create topic " + run.queue + ": " + answer.error().text);
+}
+
 int run(Context& context, bench::Run run) {
+    if (run.mode.empty()) run.mode = run.workload == "W4" ? "none" : "strict";
+    if (run.mode == "none" && run.workload != "W4") return context.fail(usage_failure("--mode none belongs to W4"));
     if (run.workload != "W1" && run.producers != 1) return context.fail(usage_failure("only W1 has several producers"));
     if (run.workload == "W3" && run.body_bytes < sizeof(std::int64_t)) {
         return context.fail(usage_failure("bodies of W3 carry a time: --size 8 or more"));
@@ -46,9 +69,13 @@ int run(Context& context, bench::Run run) {
     if (run.workload == "W2" && run.ack == "none") return context.fail(usage_failure("W2 acknowledges"));
     if (run.workload == "W2" && run.ack.empty()) run.ack = "multi";
     const ClientOptions options = context.globals.url.empty() ? ClientOptions() : ClientOptions(context.globals.url);
-    const bool new_queue = run.workload <= "W3" || run.workload == "W6-fill";
+    const bool new_queue = run.workload <= "W4" || run.workload == "W6-fill";
     if (new_queue) {
-        if (run.queues == 0) create_queue(context, run, run.queue);
+        if (run.workload == "W4") {
+            create_topic(context, run);
+        } else if (run.queues == 0) {
+            create_queue(context, run, run.queue);
+        }
         for (std::size_t i = 0; i < run.queues; ++i) create_queue(context, run, bench::numbered_queue(run.queue, i));
         run.endpoint = endpoint(context.client());
         if (const auto hello = welcome(context.client())) run.name_space = hello->namespace_();
@@ -56,11 +83,13 @@ int run(Context& context, bench::Run run) {
     if (run.flood != 0) {
         create_queue(context, run, bench::flood_queue(run));
     }
-    Json result = run.workload == "W6-fill"    ? bench::fill(run, options)
+    Json result = run.workload == "W4"         ? bench::fan_out(run)
+                  : run.workload == "W6-fill"  ? bench::fill(run, options)
                   : run.workload == "W6-first" ? bench::first(run, options)
                   : run.workload == "W6-drain" ? bench::drain(run, options)
                   : run.workload == "W7"       ? bench::footprint(run, options)
                                                : bench::measure(run, options);
+    if (run.workload == "W4") delete_topic(context, run.queue);
     if (run.workload <= "W3" || run.workload == "W6-drain") delete_queue(context, run.queue);
     if (run.flood != 0) delete_queue(context, bench::flood_queue(run));
     // Exactly one line, as tables of results want it, and without the envelope of other commands.
@@ -76,19 +105,24 @@ int run(Context& context, bench::Run run) {
 
 void add_bench(CLI::App& root, Context& context) {
     CLI::App* command =
-        root.add_subcommand("bench", "Measure a broker: enqueue, work queue, latency, backlog, footprint");
+        root.add_subcommand("bench", "Measure a broker: enqueue, work queue, latency, fan-out, backlog, footprint");
     auto options = std::make_shared<bench::Run>();
-    options->mode = "strict";
     options->queue = "rockdove.bench";
     command
         ->add_option("workload", options->workload,
                      "W1 durable enqueue, W2 work queue, W3 latency at a fixed rate,\n"
-                     "W6-fill, W6-first, W6-drain a deep queue and restarts, W7 footprint")
+                     "W4 fan-out, W6-fill, W6-first, W6-drain a deep queue and restarts, W7 footprint")
         ->required()
-        ->check(CLI::IsMember({"W1", "W2", "W3", "W6-fill", "W6-first", "W6-drain", "W7"}))
+        ->check(CLI::IsMember({"W1", "W2", "W3", "W4", "W6-fill", "W6-first", "W6-drain", "W7"}))
         ->option_text("WORKLOAD");
-    command->add_option("--mode", options->mode, "strict: confirmed when on disk; relaxed: when handed to the system")
-        ->check(CLI::IsMember({"strict", "relaxed"}))
+    command
+        ->add_option("--mode", options->mode,
+                     "strict: confirmed when on disk (default); relaxed: when handed to the system;\n"
+                     "none: W4, nothing is stored (default there)")
+        ->check(CLI::IsMember({"strict", "relaxed", "none"}))
+        ->option_text("strict|relaxed|none");
+    command->add_option("--subscribers", options->subscribers, "W4: connections that subscribe")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{64}))
         ->capture_default_str();
     command->add_option("--size", options->body_bytes, "Bytes of a body")
         ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 20))

@@ -4,12 +4,10 @@
 
 #include <atomic>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <thread>
 
-#include "protocol/base/result.h"
-#include "rockdove/v1/frame.pb.h"
+#include "tools/bench/raw_connection.h"
 
 namespace rockdove::bench {
 
@@ -30,15 +28,9 @@ public:
 
 private:
     void run();
-    bool read_more();
-    std::optional<v1::Frame> take_frame();
-    v1::Frame answer_to(v1::Frame request);
     void answer(const v1::Frame& frame, std::string& out);
-    void send_all(const std::string& bytes);
 
-    int fd_ = -1;
-    std::string input_;
-    std::size_t begin_ = 0;
+    RawConnection connection_;
     std::atomic<std::uint64_t> consumed_{0};
     std::atomic<bool> broken_{false};
     std::atomic<bool> ending_{false};

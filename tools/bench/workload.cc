@@ -78,7 +78,8 @@ Json identity(const Run& run) {
     Json out =
         Json{{"peer", "rockdove"}, {"version", ROCKDOVE_VERSION}, {"mode", run.mode}, {"workload", run.workload}};
     if (run.workload != "W7") out["size"] = run.body_bytes;
-    if (run.workload <= "W3") {
+    if (run.workload == "W4") out["subscribers"] = run.subscribers;
+    if (run.workload <= "W4") {
         out["window"] = run.window;
         out["secs"] = run.seconds;
     }

@@ -86,7 +86,7 @@ Result<void> apply(const v1::SubscriptionSettings& in, core::SubscribeRequest& o
     if (in.subjects_size() != 0) out.subjects.assign(in.subjects().begin(), in.subjects().end());
     if (in.has_filter()) out.filter = in.filter();
     if (Result<void> ok = check_filter(out.filter); !ok) return ok;
-    return apply(in.queue(), out.settings);
+    return net::apply(in.queue(), out.settings);
 }
 
 // The settings of the one that there is, or the defaults of a new one.

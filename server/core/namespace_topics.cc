@@ -168,9 +168,10 @@ Result<Subscription*> Namespace::make_subscription(Topic& topic, const Subscribe
     if (Result<void> ok = check_dead_letter_to(name, request.settings, true); !ok) return ok.error();
     Result<MessagePredicate> filter = shared_.format.filter(request.filter, now);
     if (!filter) return filter.error();
-    auto& session = sessions_[request.session];
-    if (request.ephemeral && session.ephemeral.size() >= kMaxEphemeralPerSession) {
-        return Error(ErrorCode::kRateLimited, "this connection has " + std::to_string(session.ephemeral.size()) +
+    const auto session = sessions_.find(request.session);
+    RD_CHECK(!request.ephemeral || session != sessions_.end());
+    if (request.ephemeral && session->second.ephemeral.size() >= kMaxEphemeralPerSession) {
+        return Error(ErrorCode::kRateLimited, "this connection has " + std::to_string(session->second.ephemeral.size()) +
                                                   " ephemeral subscriptions, its limit");
     }
     Queue* to = nullptr;
@@ -218,7 +219,7 @@ Result<Subscription*> Namespace::make_subscription(Topic& topic, const Subscribe
                                            *std::move(filter), request.ephemeral);
     if (request.ephemeral) {
         subscription.session = request.session;
-        session.ephemeral.push_back(id);
+        session->second.ephemeral.push_back(id);
     }
     topic.begin_at(subscription, request.from, now);
     return &subscription;

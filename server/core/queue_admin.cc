@@ -134,8 +134,7 @@ bool matches(const MessagePredicate& filter, const PeekItem& item, std::string_v
 struct Peek {
     struct Wanted {
         PeekItem item;
-        storage::LaneId lane = storage::kDefaultLane;
-        Sequence block;
+        ReadRequest at;  // of its block
         std::uint32_t index = 0;
         SharedPayload payload;
     };
@@ -148,15 +147,18 @@ struct Peek {
     void leave_to_next_page(Sequence sequence) {
         if (next.value == 0 || sequence < next) next = sequence;
     }
-    void on_read(storage::LaneId lane, const std::vector<ReadBlock>& blocks) {
+    void on_read(const ReadRequest& request, const std::vector<ReadBlock>& blocks) {
+        const auto is_of = [&](const Wanted& want) {
+            return want.at.queue == request.queue && want.at.lane == request.lane && !want.payload;
+        };
         for (const ReadBlock& block : blocks) {
             for (Wanted& want : wanted) {
-                if (want.lane == lane && want.block == block.first && !want.payload) want.payload = block.payload;
+                if (is_of(want) && want.at.first == block.first) want.payload = block.payload;
             }
         }
         // What was not read this time is left to the next page.
         for (const Wanted& want : wanted) {
-            if (want.lane != lane || want.payload || (!blocks.empty() && want.block <= blocks.back().first)) continue;
+            if (!is_of(want) || (!blocks.empty() && want.at.first <= blocks.back().first)) continue;
             leave_to_next_page(want.item.sequence);
         }
     }
@@ -252,8 +254,7 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
                 if (block.state && block.state->done.test(i)) continue;
                 if (block.is_leaving(i) || dying_.contains(block.sequence(i))) continue;
                 Peek::Wanted want;
-                want.lane = lane->id;
-                want.block = block.first;
+                want.at = read_request(block);
                 want.index = i;
                 want.payload = block.payload;
                 want.item = describe(block, i);
@@ -270,10 +271,16 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
         peek->next = wanted[scan].item.sequence;
         wanted.resize(scan);
     }
-    // One read for each lane that lacks bodies; together they bring not much more than was asked for.
-    std::map<storage::LaneId, std::pair<Sequence, Sequence>> missing;
+    // One read for each lane that lacks bodies; together they bring not much more than was asked for. A subscription's lie
+    // in its topic.
+    std::map<std::pair<QueueId, storage::LaneId>, ReadRequest> missing;
     for (const Peek::Wanted& want : wanted) {
-        if (!want.payload) missing.try_emplace(want.lane, want.block, want.block).first->second.second = want.block;
+        if (want.payload) continue;
+        const auto [found, fresh] = missing.try_emplace({want.at.queue, want.at.lane}, want.at);
+        ReadRequest& request = found->second;
+        if (fresh) request.last = request.first;
+        request.first = std::min(request.first, want.at.first);
+        request.last = std::max(request.last, want.at.first);
     }
     if (missing.empty()) {
         done(peek->finish(max_bytes));
@@ -281,16 +288,10 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
     }
     peek->reads = missing.size();
     const auto shared_done = std::make_shared<PeekDone>(std::move(done));
-    for (const auto& [lane, blocks] : missing) {
-        ReadRequest request;
-        request.ns = shared_.ns;
-        request.queue = id_;
-        request.lane = lane;
-        request.first = blocks.first;
-        request.last = blocks.second;
+    for (auto& [from, request] : missing) {
         request.max_bytes = read_bytes / missing.size() + kBlockTargetBytes;
-        shared_.reader.read(request, [peek, max_bytes, shared_done, id = lane](const std::vector<ReadBlock>& read) {
-            peek->on_read(id, read);
+        shared_.reader.read(request, [peek, max_bytes, shared_done, request = request](const std::vector<ReadBlock>& read) {
+            peek->on_read(request, read);
             if (--peek->reads == 0) (*shared_done)(peek->finish(max_bytes));
         });
     }

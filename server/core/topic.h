@@ -183,7 +183,7 @@ private:
     bool feed(Subscription& subscription);
     void feed_blocks(Subscription& subscription, const std::vector<Block>& blocks);
     void read_feed(Subscription& subscription, std::vector<Block> blocks);
-    void on_feed(QueueId subscription, std::uint64_t number, std::vector<Block>& blocks, std::vector<ReadBlock> read);
+    void on_feed(QueueId subscription, std::uint64_t number, const std::vector<Block>& blocks);
     [[nodiscard]] bool wants(const Subscription& subscription, std::string_view message) const;
     [[nodiscard]] static bool selects(const Subscription& subscription);
     [[nodiscard]] static bool needs_bodies(const Subscription& subscription);

@@ -2,6 +2,8 @@
 // some blocks a turn, in the order of the log, and notes how far it has come in the same commit. One that must look at the
 // messages reads them first.
 #include <algorithm>
+#include <map>
+#include <memory>
 
 #include "protocol/base/bytes.h"
 #include "server/core/topic.h"
@@ -11,9 +13,9 @@ namespace rockdove::core {
 
 namespace {
 
-constexpr std::size_t kFedBlocks = 256;            // in a turn
-constexpr std::size_t kFedBytes = 1 << 20;         // read for a turn
-constexpr std::uint64_t kFedAhead = 4 << 20;       // an ephemeral subscription has so much in memory at most, from feeds
+constexpr std::size_t kFedBlocks = 256;      // in a turn
+constexpr std::size_t kFedBytes = 1 << 20;   // the same; a block or so more
+constexpr std::uint64_t kFedAhead = 4 << 20;  // of an ephemeral subscription, in memory; past it, its feed waits
 
 }  // namespace
 
@@ -43,22 +45,39 @@ Sequence Topic::place(const Place& at) const {
     return first;
 }
 
-// Of the log, by their first sequence; those that were routed.
+// Of the log, by their first sequence; those that were routed. Blocks of one commit may lie in each other's gaps: they come
+// together, since their messages are to keep their distances. Some `limit` of them, at least one.
 std::vector<Block> Topic::blocks_from(Sequence first, Sequence end, std::size_t limit) const {
-    std::vector<Block> blocks;
-    for (const auto& lane : log_.lanes_) {
-        if (!lane) continue;
-        std::size_t found = 0;
-        lane->blocks.each_from(first, [&](const Block& block) {
-            if (block.first >= end || !is_routed(block)) return false;
-            if (block.first < first) return true;  // was looked at: blocks of several lanes overlap
-            blocks.push_back(block.copy_of_messages());
-            return ++found < limit;
-        });
+    for (std::size_t most = limit;; most *= 2) {
+        std::vector<Block> blocks;
+        std::uint64_t complete = UINT64_MAX;  // no block that begins before it is missing
+        for (const auto& lane : log_.lanes_) {
+            if (!lane) continue;
+            std::size_t found = 0;
+            lane->blocks.each_from(first, [&](const Block& block) {
+                if (block.first >= end || !is_routed(block)) return false;
+                if (block.first < first) return true;  // was looked at
+                if (found++ == most) {
+                    complete = std::min(complete, block.first.value);
+                    return false;
+                }
+                blocks.push_back(block.copy_of_messages());
+                return true;
+            });
+        }
+        std::sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) { return a.first < b.first; });
+        std::size_t count = 0;
+        std::size_t bytes = 0;
+        std::uint64_t behind = 0;  // those that were taken
+        while (count < blocks.size() &&
+               (blocks[count].first.value < behind || (count < limit && (count == 0 || bytes < kFedBytes)))) {
+            bytes += blocks[count].bytes;
+            behind = std::max(behind, blocks[count++].end());
+        }
+        if (behind > complete) continue;
+        blocks.resize(count);
+        return blocks;
     }
-    std::sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) { return a.first < b.first; });
-    if (blocks.size() > limit) blocks.resize(limit);
-    return blocks;
 }
 
 std::uint64_t Topic::count_between(Sequence first, Sequence end) const {
@@ -135,43 +154,52 @@ bool Topic::feed(Subscription& subscription) {
     return true;
 }
 
-// Those of one lane that stand together, as many as are read at a time.
+// One read for each lane that they lie in.
 void Topic::read_feed(Subscription& subscription, std::vector<Block> blocks) {
-    std::size_t bytes = 0;
-    std::size_t count = 0;
-    while (count < blocks.size() && blocks[count].lane == blocks[0].lane &&
-           blocks[count].lsn <= shared_.stage.committed() && (count == 0 || bytes + blocks[count].bytes <= kFedBytes)) {
-        bytes += blocks[count++].bytes;
+    for (const Block& block : blocks) {
+        if (block.lsn > shared_.stage.committed()) return;  // comes again with the log's next turn, when that is over
     }
-    if (count == 0) return;  // its commit is under way; then comes the log's next turn
-    blocks.resize(count);
-    ReadRequest request;
-    request.ns = shared_.ns;
-    request.queue = log_.id_;
-    request.lane = blocks.front().lane;
-    request.first = blocks.front().first;
-    request.last = blocks.back().first;
-    request.max_bytes = SIZE_MAX;
     subscription.reading = true;
-    const auto wanted = std::make_shared<std::vector<Block>>(std::move(blocks));
-    shared_.reader.read(request, [shared = &shared_, log = log_.id_, id = subscription.queue->id(),
-                                  number = subscription.feed_number, wanted](std::vector<ReadBlock> read) {
-        const Queue* of = shared->find(log);
-        if (of != nullptr && of->topic() != nullptr) of->topic()->on_feed(id, number, *wanted, std::move(read));
-    });
+    std::map<storage::LaneId, ReadRequest> reads;
+    for (const Block& block : blocks) {
+        ReadRequest& request = reads.try_emplace(block.lane).first->second;
+        if (request.first.value == 0) request.first = block.first;
+        request.last = block.first;
+    }
+    struct Reading {
+        std::vector<Block> blocks;
+        std::size_t left = 0;
+    };
+    const auto reading = std::make_shared<Reading>();
+    reading->blocks = std::move(blocks);
+    reading->left = reads.size();
+    for (auto& [lane, request] : reads) {
+        request.ns = shared_.ns;
+        request.queue = log_.id_;
+        request.lane = lane;
+        request.max_bytes = SIZE_MAX;
+        shared_.reader.read(request, [shared = &shared_, log = log_.id_, id = subscription.queue->id(),
+                                      number = subscription.feed_number, lane = lane,
+                                      reading](const std::vector<ReadBlock>& read) {
+            for (Block& block : reading->blocks) {
+                if (block.lane != lane) continue;
+                const auto found =
+                    std::find_if(read.begin(), read.end(), [&](const auto& r) { return r.first == block.first; });
+                const bool good = found != read.end() && found->payload && found->payload->ends.size() == block.count;
+                if (good) block.payload = found->payload;
+            }
+            if (--reading->left != 0) return;
+            const Queue* of = shared->find(log);
+            if (of != nullptr && of->topic() != nullptr) of->topic()->on_feed(id, number, reading->blocks);
+        });
+    }
 }
 
-void Topic::on_feed(QueueId id, std::uint64_t number, std::vector<Block>& blocks, std::vector<ReadBlock> read) {
+void Topic::on_feed(QueueId id, std::uint64_t number, const std::vector<Block>& blocks) {
     const Queue* queue = shared_.find(id);
     Subscription* subscription = queue == nullptr ? nullptr : queue->subscription_;
     if (subscription == nullptr || subscription->feed_number != number) return;  // it has begun another since
     subscription->reading = false;
-    for (Block& block : blocks) {
-        const auto found = std::find_if(read.begin(), read.end(), [&](const auto& r) { return r.first == block.first; });
-        if (found != read.end() && found->payload && found->payload->ends.size() == block.count) {
-            block.payload = std::move(found->payload);
-        }
-    }
     feed_blocks(*subscription, blocks);
     log_.touch();
 }

@@ -503,6 +503,23 @@ Result<core::SubscriptionInfo> NamespaceFixture::subscribe(std::string_view name
     return wait.result();
 }
 
+Result<core::SubscriptionInfo> NamespaceFixture::update_subscription(std::string_view name,
+                                                                     const QueueSettings& settings,
+                                                                     std::string_view topic) {
+    Wait<core::SubscriptionInfo> wait;
+    const Result<core::SubscriptionInfo> known = ns_->show_subscription(topic, name);
+    if (!known) return known.error();
+    core::SubscribeRequest request;
+    request.topic = topic;
+    request.name = name;
+    request.subjects = known->record.subjects;
+    request.filter = known->record.filter;
+    request.settings = settings;
+    ns_->update_subscription(request, now_, wait.done());
+    turn();
+    return wait.result();
+}
+
 Result<std::uint64_t> NamespaceFixture::unsubscribe(std::string_view name, std::string_view topic) {
     Wait<std::uint64_t> wait;
     ns_->delete_subscription(topic, name, false, wait.done());

@@ -140,6 +140,9 @@ public:
     Result<std::uint64_t> remove_topic(std::string_view topic = "t");
     // Of topic "t", unless it says so.
     Result<core::SubscriptionInfo> subscribe(std::string_view name, core::SubscribeRequest request = {});
+    // The settings of its queue.
+    Result<core::SubscriptionInfo> update_subscription(std::string_view name, const QueueSettings& settings,
+                                                       std::string_view topic = "t");
     Result<std::uint64_t> unsubscribe(std::string_view name, std::string_view topic = "t");
     Result<core::SubscriptionInfo> seek(std::string_view name, const core::Place& to, std::string_view topic = "t");
     Result<core::SubscriptionInfo> replay(std::string_view name, const core::Place& from, const core::Place& to,

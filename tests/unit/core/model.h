@@ -85,6 +85,7 @@ struct ModelQueue {
     std::uint64_t accepted = 0, delivered = 0, acked = 0, retried = 0, died = 0, evicted = 0;  // since the start
     std::uint64_t expired = 0;
     std::uint64_t dropped = 0;
+    std::string subject;  // of a subscription: it gets this one only; empty: all
 
     [[nodiscard]] bool durable() const { return settings.durability != Durability::kMemory; }
     [[nodiscard]] std::uint64_t count(State state) const;
@@ -135,6 +136,13 @@ public:
     std::map<std::string, ModelQueue> queues;
     std::map<std::string, ModelProducer> producers;
     std::map<SessionId, ModelSession> sessions;
+    // Of a topic, whose queue of that name has none of its messages itself: all that were published, and their subjects.
+    std::vector<std::pair<ModelMessage, std::string>> log;
+
+    // What has been published to the topic since the last time goes to its subscriptions.
+    void route(const std::string& topic, const std::vector<std::string>& subjects);
+    // A new subscription; `from_start`: it gets what was published before.
+    void subscribe(const std::string& name, ModelQueue queue, bool from_start);
 
     // --- requests; what they return is the answer expected ---
     Result<std::vector<Fate>> publish(const std::string& queue, SessionId session, std::uint64_t producer_seq,

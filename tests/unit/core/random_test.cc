@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <iostream>
 #include <random>
@@ -36,9 +37,15 @@ public:
         filters_ = chance(30);
         all_keyed_ = keys_ && chance(50);
         if (keys_ && !all_keyed_) uniform_ = false;  // a key takes bytes as well
+        topics_ = !limits_ && !dedup_ && chance(60);
+        if (topics_) name_ = {"t/a", "t/b"};
         body_bytes_ = large_ ? pick(30'000, 150'000) : pick(1, 200);
-        create("a", Durability::kSync);
-        create("b", chance(30) ? Durability::kMemory : Durability::kAsync);
+        if (topics_) {
+            create_topic();
+        } else {
+            create("a", Durability::kSync);
+            create("b", chance(30) ? Durability::kMemory : Durability::kAsync);
+        }
     }
 
     void run() {
@@ -63,7 +70,8 @@ private:
         std::advance(it, static_cast<std::ptrdiff_t>(pick(0, from.size() - 1)));
         return *it;
     }
-    std::string any_queue() { return chance(97) ? (chance(60) ? "a" : "b") : "nowhere"; }
+    std::string any_queue() { return chance(97) ? name_[chance(60) ? 0 : 1] : "nowhere"; }
+    std::string target() { return topics_ ? (chance(97) ? "t" : "nowhere") : any_queue(); }
 
     std::ostream& say() { return log_ << "  t=" << to_unix_ms(model_.now) % 1'000'000'000 << " "; }
 
@@ -117,6 +125,38 @@ private:
         queue.id = created->id;
         say() << "create " << name << text(queue.settings) << "\n";
         model_.queues.emplace(name, std::move(queue));
+    }
+
+    // Two subscriptions instead of two queues; the second one chooses.
+    void create_topic() {
+        TopicSettings topic;
+        topic.durability = !large_ && chance(20) ? Durability::kMemory : chance(50) ? Durability::kAsync : Durability::kSync;
+        keeps_ = chance(60);
+        if (keeps_) topic.retain_messages = 1'000'000'000;
+        const Result<core::TopicInfo> created = core_->create_topic(topic);
+        expect(created.has_value(), "create the topic");
+        ModelQueue log;
+        log.id = created->id;
+        log.settings.durability = topic.durability;
+        model_.queues.emplace("t", std::move(log));
+        say() << "create topic" << (keeps_ ? ", keeps all" : "") << "\n";
+        for (const std::string& name : name_) subscribe(name);
+    }
+    void subscribe(const std::string& name) {
+        const bool from_start = keeps_ && chance(60);
+        ModelQueue queue;
+        queue.settings = settings(model_.queues.at("t").settings.durability);
+        core::SubscribeRequest request;
+        request.settings = queue.settings;
+        if (name == name_[1]) request.subjects = {queue.subject = "x"};
+        if (from_start) request.from.kind = core::Place::kStart;
+        say() << "subscribe " << name << text(queue.settings) << (from_start ? " from the start" : "") << "\n";
+        const Result<core::SubscriptionInfo> made = core_->subscribe(name.substr(2), request);
+        expect(made.has_value(), "subscribe");
+        queue.id = made->queue.id;
+        core_->advance(Millis(0));  // the feed comes to its end
+        model_.on_time();
+        model_.subscribe(name, std::move(queue), from_start);
     }
 
     // --- steps ---
@@ -208,7 +248,9 @@ private:
             deferred_ = false;
             core_->serve_reads();
             model_.expire();
-            for (auto& [name, queue] : model_.queues) queue.evicted = core_->info(name).dead_evicted;
+            for (auto& [name, queue] : model_.queues) {
+                if (name != "t") queue.evicted = core_->info(name).dead_evicted;
+            }
             return;
         }
         say() << "reads are served\n";
@@ -274,7 +316,8 @@ private:
     };
     Expected send(bool with_traits = true) {
         PublishOptions options;
-        options.queue = any_queue();
+        options.queue = target();
+        options.to_topic = topics_;
         options.session = any(model_.sessions).first;
         const std::string id = model_.sessions.at(options.session).producer;
         std::vector<std::string> what = bodies();
@@ -297,8 +340,11 @@ private:
         say() << "publish " << what.size() << " to " << options.queue << " from " << options.session.value;
         if (options.producer_seq != 0) log_ << " as " << options.producer_seq;
         Batch batch;
+        std::vector<std::string> subjects(what.size());
         for (std::size_t i = 0; i < what.size(); ++i) {
-            batch.add(what[i], asked[i], keys[i]);
+            if (topics_) subjects[i] = chance(60) ? "x" : "y";
+            if (topics_) log_ << " " << subjects[i];
+            batch.add(what[i], asked[i], keys[i], subjects[i]);
             if (!keys[i].empty()) log_ << " " << i << ": " << keys[i];
             if (asked[i].plain()) continue;
             if (!asked[i].dedup.empty()) log_ << " dedup " << asked[i].dedup.low << "/" << asked[i].dedup.body % 1'000;
@@ -310,7 +356,11 @@ private:
         Expected expected;
         (void)core_->publish(batch, options);
         expected.request = core_->last_request();
+        if (topics_) {
+            for (std::size_t i = 0; i < what.size(); ++i) what[i] += "#" + std::to_string(i);
+        }
         expected.fates = model_.publish(options.queue, options.session, options.producer_seq, what, asked, keys);
+        if (topics_) model_.route(options.queue, subjects);
         return expected;
     }
     void check_sent(const Expected& expected) {
@@ -570,13 +620,13 @@ private:
         if (core) expect(*core == *model, "how much was given back");
     }
     void purge() {
-        const std::string queue = chance(50) ? "a" : "b";
+        const std::string queue = name_[chance(50) ? 0 : 1];
         say() << "purge " << queue << "\n";
         const Result<std::uint64_t> core = core_->purge(queue);
         expect(core && *core == model_.purge(queue), "how much was purged");
     }
     void resume_keys() {
-        const std::string queue = chance(50) ? "a" : "b";
+        const std::string queue = name_[chance(50) ? 0 : 1];
         const std::string key = chance(50) ? "" : "k" + std::to_string(pick(0, 4));
         say() << "resume key " << key << " of " << queue << "\n";
         const Result<std::uint64_t> core = core_->resume_key(key, queue);
@@ -584,7 +634,7 @@ private:
     }
     // Mostly of a message that is there.
     std::pair<std::string, std::uint64_t> any_message() {
-        const std::string queue = chance(50) ? "a" : "b";
+        const std::string queue = name_[chance(50) ? 0 : 1];
         const std::vector<ModelMessage>& messages = model_.queues.at(queue).messages;
         std::vector<std::uint64_t> there;
         for (const ModelMessage& m : messages) {
@@ -616,29 +666,34 @@ private:
         check_same(core, model_.reschedule(queue, seq, due));
     }
     void pause() {
-        const std::string queue = chance(50) ? "a" : "b";
+        const std::string queue = name_[chance(50) ? 0 : 1];
         const bool paused = !model_.queues.at(queue).paused;
         model_.pause(queue, paused);
         say() << "pause " << queue << " " << paused << "\n";
         expect(core_->pause(paused, queue).has_value(), "pause");
     }
     void update() {
-        const std::string queue = chance(50) ? "a" : "b";
+        const std::string queue = name_[chance(50) ? 0 : 1];
         Durability durability = model_.queues.at(queue).settings.durability;
         if (durability != Durability::kMemory) durability = chance(50) ? Durability::kSync : Durability::kAsync;
         const QueueSettings changed = settings(durability);
         say() << "update " << queue << text(changed) << "\n";
-        expect(core_->update(queue, changed).has_value(), "update");
+        if (topics_) {
+            expect(core_->update_subscription(queue.substr(2), changed).has_value(), "update");
+        } else {
+            expect(core_->update(queue, changed).has_value(), "update");
+        }
         model_.update(queue, changed);
     }
     void recreate() {
-        const std::string queue = chance(50) ? "a" : "b";
+        const std::string queue = name_[chance(50) ? 0 : 1];
         say() << "delete " << queue << "\n";
-        const Result<std::uint64_t> core = core_->remove(queue);
+        const Result<std::uint64_t> core = topics_ ? core_->unsubscribe(queue.substr(2)) : core_->remove(queue);
         std::vector<Closed> closed;
         expect(core && *core == model_.remove(queue, closed), "how much was deleted");
         check_closed(closed);
         for (const char* name : {"x", "y", "z"}) got_[queue + "/" + name].clear();
+        if (topics_) return subscribe(queue);
         create(queue, chance(30) ? Durability::kMemory : chance(50) ? Durability::kAsync : Durability::kSync);
     }
 
@@ -726,6 +781,7 @@ private:
         lose_sessions();
         model_.expire();
         for (auto& [name, queue] : model_.queues) {
+            if (name == "t") continue;
             const Result<core::PeekResult> peeked = core_->peek(1, 100'000, 1 << 30, name);
             expect(peeked.has_value(), "peek");
             if (holds) model_.adopt_started(name, *peeked);
@@ -757,10 +813,10 @@ private:
         model_.check_nothing_left_to_deliver();
         for (const auto& [name, queue] : model_.queues) expect(queue.recalls.empty(), name + ": a recall was not told");
         for (const auto& [name, queue] : model_.queues) {
-            model_.check_info(name, core_->info(name), uniform_);
+            if (name != "t") model_.check_info(name, core_->info(name), uniform_);
         }
         if (chance(15)) {
-            const std::string name = chance(50) ? "a" : "b";
+            const std::string name = name_[chance(50) ? 0 : 1];
             const Result<core::PeekResult> peeked = core_->peek(1, 100'000, 1 << 30, name);
             expect(peeked.has_value(), "peek");
             model_.check_peek(name, *peeked);
@@ -771,7 +827,7 @@ private:
     void drain() {
         restart();
         check();
-        for (const char* name : {"a", "b"}) {
+        for (const std::string& name : name_) {
             if (model_.queues.at(name).paused) {
                 model_.queues.at(name).paused = false;
                 expect(core_->pause(false, name).has_value(), "resume");
@@ -779,10 +835,10 @@ private:
         }
         expect(core_->connect(SessionId(1)).has_value(), "connect");
         model_.sessions[SessionId(1)] = ModelSession();
-        for (const char* name : {"a", "b"}) {
+        for (const std::string& name : name_) {
             ConsumeOptions options;
             options.queue = name;
-            options.number = name[0] == 'a' ? 1 : 2;
+            options.number = name == name_[0] ? 1 : 2;
             options.name = "last";
             options.credit = 10;
             options.lease = Millis(86'400'000);
@@ -793,7 +849,7 @@ private:
         say() << "drain\n";
         for (int rounds = 0; rounds < 10'000; ++rounds) {
             absorb();
-            for (const char* name : {"a", "b"}) {  // a lost consumer's last try may have stopped one
+            for (const std::string& name : name_) {  // a lost consumer's last try may have stopped one
                 expect(*core_->resume_key("", name) == model_.resume_keys(name, ""), "how many keys were resumed");
             }
             check();
@@ -801,7 +857,7 @@ private:
             for (const auto& [name, queue] : model_.queues) {
                 for (const ModelMessage& m : queue.messages) {
                     if (!m.waits_for("last")) continue;
-                    held.emplace_back(name == "a" ? 1 : 2,
+                    held.emplace_back(name == name_[0] ? 1 : 2,
                                       LeaseRange{Sequence(m.seq), Sequence(m.seq), m.epoch, m.lease});
                 }
             }
@@ -832,7 +888,9 @@ private:
                 if (key->tag == storage::Tag::kDead) --dead;
                 const bool kept = key->tag == storage::Tag::kDead || key->tag == storage::Tag::kHead ||
                                   key->tag == storage::Tag::kQueue || key->tag == storage::Tag::kNamespace ||
-                                  key->tag == storage::Tag::kProducer || key->tag == storage::Tag::kDedup;
+                                  key->tag == storage::Tag::kProducer || key->tag == storage::Tag::kDedup ||
+                                  key->tag == storage::Tag::kTopic || key->tag == storage::Tag::kSubscription ||
+                                  (keeps_ && key->queue == model_.queues.at("t").id);
                 expect(kept, std::string("a record of kind ") + static_cast<char>(key->tag) + " is left over");
                 return ++records < 1'000'000;
             });
@@ -853,6 +911,9 @@ private:
     bool filters_ = false;
     bool all_keyed_ = false;
     bool limits_ = true;
+    bool topics_ = false;
+    bool keeps_ = false;  // the topic keeps everything
+    std::array<std::string, 2> name_ = {"a", "b"};  // of the queues, or of the subscriptions
     bool deferred_ = false;
     bool exact_ranges_ = false;
     std::size_t body_bytes_ = 0;

@@ -10,23 +10,23 @@
 namespace rockdove::storage {
 
 enum class Tag : char {
-    kBlock = 'b',       // messages of one commit in one lane
-    kShardCount = 'c',  // how many shards the broker has; namespace 0 of shard 0
-    kDead = 'd',        // one dead letter
-    kHead = 'h',        // next sequence of a queue whose last block is gone
-    kBlockIndex = 'i',  // what recovery needs to know of a block
-    kPlacement = 'l',   // name -> shard, of a namespace on another shard; namespace 0 of shard 0
-    kKey = 'k',         // an ordering key that an operator has to resume
-    kMeta = 'm',        // written by the store with each commit; namespace 0
-    kNamespace = 'n',   // name -> namespace id; namespace 0
-    kOrigin = 'o',      // where a message that was moved comes from
-    kProducer = 'p',    // epoch and unforgotten answers of a producer
-    kQueue = 'q',       // name and settings
-    kReturned = 'r',    // a message that came back: attempts, when it is due
-    kBlockState = 's',  // which messages of a block are done or started, per subscription
-    kTask = 't',        // a task of the broker and how far it has come
-    kDedup = 'u',       // ids of a commit's messages that have dedup ids
-    kTopic = 'v',       // what makes a queue the log of a topic: its settings
+    kBlock = 'b',         // messages of one commit in one lane
+    kShardCount = 'c',    // how many shards the broker has; namespace 0 of shard 0
+    kDead = 'd',          // one dead letter
+    kHead = 'h',          // next sequence of a queue whose last block is gone
+    kBlockIndex = 'i',    // what recovery needs to know of a block
+    kPlacement = 'l',     // name -> shard, of a namespace on another shard; namespace 0 of shard 0
+    kKey = 'k',           // an ordering key that an operator has to resume
+    kMeta = 'm',          // written by the store with each commit; namespace 0
+    kNamespace = 'n',     // name -> namespace id; namespace 0
+    kOrigin = 'o',        // where a message that was moved comes from
+    kProducer = 'p',      // epoch and unforgotten answers of a producer
+    kQueue = 'q',         // name and settings
+    kReturned = 'r',      // a message that came back: attempts, when it is due
+    kBlockState = 's',    // which messages of a block are done or started, per subscription
+    kTask = 't',          // a task of the broker and how far it has come
+    kDedup = 'u',         // ids of a commit's messages that have dedup ids
+    kTopic = 'v',         // what makes a queue the log of a topic: its settings
     kSubscription = 'w',  // what makes a queue a subscription: of which topic, to which subjects
     kLastValue = 'x',     // the last message of an ordering key of a topic
 };

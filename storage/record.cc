@@ -365,11 +365,12 @@ Result<BlockIndexRecord> BlockIndexRecord::decode(std::string_view bytes) {
     record.count = narrow(in.varint(), ok);
     record.bytes = narrow(in.varint(), ok);
     record.commit_time_ms = static_cast<std::int64_t>(in.varint());
-    const std::uint64_t parts =
-        get_parts(in, kHasOffsets | kHasDue | kHasExpiry | kHasOneExpiry | kHasMaxAttempts | kIsKeyed | kHasKeys |
-                          kHasSource, ok);
+    const std::uint64_t parts = get_parts(
+        in, kHasOffsets | kHasDue | kHasExpiry | kHasOneExpiry | kHasMaxAttempts | kIsKeyed | kHasKeys | kHasSource,
+        ok);
     record.keyed = (parts & kIsKeyed) != 0;
-    if ((parts & ~(kHasOneExpiry | kIsKeyed | kHasSource)) != 0 && !plausible(record.count - 1, in)) return bad("block index");
+    if ((parts & ~(kHasOneExpiry | kIsKeyed | kHasSource)) != 0 && !plausible(record.count - 1, in))
+        return bad("block index");
     if ((parts & kHasExpiry) != 0 && (parts & kHasOneExpiry) != 0) return bad("block index");
     if ((parts & kHasOffsets) != 0) {
         std::uint64_t offset = 0;

@@ -66,8 +66,8 @@ struct SubscriptionRecord {
     QueueId topic;
     std::vector<std::string> subjects;  // patterns; none: everything
     std::string filter;
-    QueueId to;             // the queue that gets the messages instead; 0: its own
-    bool live = true;       // it gets what comes
+    QueueId to;        // the queue that gets the messages instead; 0: its own
+    bool live = true;  // it gets what comes
     FeedRecord feed;
     std::uint64_t missed = 0;
     friend bool operator==(const SubscriptionRecord&, const SubscriptionRecord&) = default;

@@ -14,7 +14,8 @@ using base::ByteWriter;
 Block& BlockList::push_back(Block block, Lsn committed) {
     if (packed_.empty() && far_.empty()) {
         // What was delivered, or will be from memory, stays near.
-        const bool near = !packs_ || near_.size() < kNearBlocks || near_.back().payload || (near_.back().state && !near_.back().part);
+        const bool near =
+            !packs_ || near_.size() < kNearBlocks || near_.back().payload || (near_.back().state && !near_.back().part);
         if (near) return near_.emplace_back(std::move(block));
     }
     if (far_.size() >= 2 * kPackedBlocks && far_[kPackedBlocks - 1].lsn <= committed) {
@@ -146,8 +147,8 @@ BlockList::Packed BlockList::pack(std::deque<Block>::const_iterator first,
     for (; first != end; ++first) {
         RD_CHECK(!first->payload && (first->part || (!first->state && first->done == 0)));
         out.varint(first->first.value - at);
-        out.varint(std::uint64_t{first->count} << 5 | (first->part ? 16 : 0) | (first->source ? 8 : 0) | (first->keyed ? 4 : 0) |
-                   (first->limits ? 2 : 0) | (first->offsets ? 1 : 0));
+        out.varint(std::uint64_t{first->count} << 5 | (first->part ? 16 : 0) | (first->source ? 8 : 0) |
+                   (first->keyed ? 4 : 0) | (first->limits ? 2 : 0) | (first->offsets ? 1 : 0));
         out.varint(first->bytes);
         out.signed_varint(first->commit_time_ms - time);
         if (first->offsets) {

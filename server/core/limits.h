@@ -57,9 +57,9 @@ inline constexpr std::size_t kTaskBytes = 1 << 20;
 inline constexpr std::size_t kMaxActiveTasks = 16;     // per namespace
 inline constexpr std::size_t kMaxFinishedTasks = 100;  // the last ones are remembered
 
-inline constexpr std::uint32_t kMaxQueues = 1'000'000;  // per namespace, topics and subscriptions included
-inline constexpr std::uint32_t kMaxEphemeralPerSession = 1'000;      // subscriptions
-inline constexpr std::size_t kLastValueBytes = 64 << 20;             // of a topic's last values, all in memory
+inline constexpr std::uint32_t kMaxQueues = 1'000'000;           // per namespace, topics and subscriptions included
+inline constexpr std::uint32_t kMaxEphemeralPerSession = 1'000;  // subscriptions
+inline constexpr std::size_t kLastValueBytes = 64 << 20;         // of a topic's last values, all in memory
 inline constexpr std::uint32_t kMaxConsumersPerSession = 1'000;
 inline constexpr std::uint32_t kMaxAnswerRanges = 4'096;             // unforgotten answers of a producer
 inline constexpr std::size_t kMaxErrorText = 1'024;                  // kept of a retry's or reject's reason

@@ -73,8 +73,8 @@ Result<Queue*> Namespace::make_queue(std::string_view name, const QueueSettings&
     if (Result<void> ok = base::check_name("queue name", name); !ok) return ok.error();
     if (Result<void> ok = check_settings(settings); !ok) return ok.error();
     if (topics_.contains(name)) {
-        return Error(ErrorCode::kAlreadyExists, "\"" + std::string(name) +
-                                                    "\" is a topic; a queue and a topic cannot have the same name");
+        return Error(ErrorCode::kAlreadyExists,
+                     "\"" + std::string(name) + "\" is a topic; a queue and a topic cannot have the same name");
     }
     const Result<QueueId> free = next_queue_id();
     if (!free) return free.error();
@@ -131,8 +131,8 @@ void Namespace::close_session(SessionId session, bool clean, TimePoint now) {
     it->second.consumers.clear();
     for (const QueueId id : std::exchange(it->second.ephemeral, {})) {
         const Queue* queue = shared_.find(id);
-        const bool its_own = queue != nullptr && queue->subscription() != nullptr &&
-                             queue->subscription()->ephemeral && queue->subscription()->session == session;
+        const bool its_own = queue != nullptr && queue->subscription() != nullptr && queue->subscription()->ephemeral &&
+                             queue->subscription()->session == session;
         if (its_own) drop_subscription(*queue->subscription());
     }
     if (it->second.producer != nullptr) producers_.close(*it->second.producer, session, clean, now);
@@ -221,7 +221,8 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
     if (!refusal_.empty()) {
         busy.emplace(ErrorCode::kStoreBusy, refusal_);
         busy->retry_after = Millis(1'000);
-        const bool known = request.to_topic ? find_topic(request.queue) != nullptr : find_queue(request.queue) != nullptr;
+        const bool known =
+            request.to_topic ? find_topic(request.queue) != nullptr : find_queue(request.queue) != nullptr;
         if (!known) return refuse(*busy);
     }
     Topic* topic = nullptr;
@@ -234,8 +235,8 @@ void Namespace::publish(const PublishRequest& request, TimePoint now) {
     if (!found) return refuse(found.error());
     Queue& queue = **found;
     if (topic == nullptr && queue.subscription() != nullptr) {
-        return refuse(Error(ErrorCode::kInvalid, "\"" + queue.name() +
-                                                     "\" is a subscription; publish to its topic instead"));
+        return refuse(
+            Error(ErrorCode::kInvalid, "\"" + queue.name() + "\" is a subscription; publish to its topic instead"));
     }
     if (request.producer_seq == 0) producer = nullptr;
     if (producer != nullptr) {

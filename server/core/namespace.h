@@ -189,7 +189,8 @@ public:
     void delete_subscription(std::string_view topic, std::string_view name, bool if_exists, Answer<std::uint64_t> done);
     [[nodiscard]] Result<SubscriptionInfo> show_subscription(std::string_view topic, std::string_view name) const;
     // By TOPIC/NAME, those after `after`; of all topics if `topic` is empty.
-    [[nodiscard]] Result<std::vector<SubscriptionInfo>> list_subscriptions(std::string_view topic, std::string_view after,
+    [[nodiscard]] Result<std::vector<SubscriptionInfo>> list_subscriptions(std::string_view topic,
+                                                                           std::string_view after,
                                                                            std::uint32_t limit) const;
     void seek(std::string_view topic, std::string_view name, const Place& to, Answer<SubscriptionInfo> done);
     void replay(std::string_view topic, std::string_view name, const Place& from, const Place& to,

@@ -26,9 +26,11 @@ namespace {
 
 // What can be asked of a message that is in many places.
 Error of_a_topic(const base::MessageId& id, const Topic& topic) {
-    return {ErrorCode::kInvalid, "message " + base::format_message_id(id) + " was published to topic \"" + topic.name() +
+    return {ErrorCode::kInvalid, "message " + base::format_message_id(id) + " was published to topic \"" +
+                                     topic.name() +
                                      "\": each subscription has its own state of it; name one, such as: rockdove "
-                                     "explain " + base::format_message_id(id) + " --queue " + topic.name() + "/NAME"};
+                                     "explain " +
+                                     base::format_message_id(id) + " --queue " + topic.name() + "/NAME"};
 }
 
 }  // namespace
@@ -91,9 +93,10 @@ void Namespace::update_queue(std::string_view name, const QueueSettings& setting
         if (Result<void> ok = check_dead_letter_to(name, settings, true); !ok) return done(ok.error());
     }
     if (queue->subscription() != nullptr) {
-        return done(Error(ErrorCode::kInvalid, "\"" + std::string(name) +
-                                                   "\" is a subscription; change it with: rockdove subscription update " +
-                                                   std::string(name)));
+        return done(
+            Error(ErrorCode::kInvalid, "\"" + std::string(name) +
+                                           "\" is a subscription; change it with: rockdove subscription update " +
+                                           std::string(name)));
     }
     queue->update(settings, now);
     for (const auto& [topic_name, topic] : topics_) {
@@ -112,9 +115,10 @@ void Namespace::delete_queue(std::string_view name, bool if_exists, bool if_empt
         return done(not_found(name));
     }
     if (const Subscription* subscription = queue->subscription()) {
-        return done(Error(ErrorCode::kInvalid, "\"" + std::string(name) +
-                                                   "\" is a subscription; delete it with: rockdove subscription delete " +
-                                                   subscription->queue->name()));
+        return done(
+            Error(ErrorCode::kInvalid, "\"" + std::string(name) +
+                                           "\" is a subscription; delete it with: rockdove subscription delete " +
+                                           subscription->queue->name()));
     }
     if (Result<void> ok = check_not_bound(*queue); !ok) return done(ok.error());
     if (if_empty && !queue->empty()) {

@@ -34,7 +34,8 @@ Topic* Namespace::find_topic(std::string_view name) const {
 
 Error Namespace::no_such_topic(std::string_view name) const {
     const std::string text = "topic \"" + std::string(name) + "\" not found in namespace \"" + name_ + "\"; ";
-    if (by_name_.contains(name)) return {ErrorCode::kNotFound, text + "there is a queue of that name: did you mean send and receive?"};
+    if (by_name_.contains(name))
+        return {ErrorCode::kNotFound, text + "there is a queue of that name: did you mean send and receive?"};
     return {ErrorCode::kNotFound, text + "create it with: rockdove topic create " + std::string(name)};
 }
 
@@ -52,8 +53,8 @@ Result<Topic*> Namespace::make_topic(std::string_view name, const TopicSettings&
     if (Result<void> ok = base::check_name("topic name", name); !ok) return ok.error();
     if (Result<void> ok = check_settings(settings); !ok) return ok.error();
     if (by_name_.contains(name)) {
-        return Error(ErrorCode::kAlreadyExists, "\"" + std::string(name) +
-                                                    "\" is a queue; a queue and a topic cannot have the same name");
+        return Error(ErrorCode::kAlreadyExists,
+                     "\"" + std::string(name) + "\" is a queue; a queue and a topic cannot have the same name");
     }
     const Result<Queue*> log = make_queue(name, log_settings(settings), now);
     if (!log) return log.error();
@@ -73,7 +74,8 @@ void Namespace::create_topic(std::string_view name, const TopicSettings& setting
         if (topic->settings() == settings) return answer_after_commit(topic->info(), std::move(done));
         return done(Error(ErrorCode::kConflict, "topic \"" + std::string(name) +
                                                     "\" exists with other settings; change them with: rockdove topic "
-                                                    "update " + std::string(name)));
+                                                    "update " +
+                                                    std::string(name)));
     }
     const Result<Topic*> topic = make_topic(name, settings, now);
     if (!topic) return done(topic.error());
@@ -86,8 +88,8 @@ void Namespace::update_topic(std::string_view name, const TopicSettings& setting
     if (topic == nullptr) return done(no_such_topic(name));
     if (Result<void> ok = check_settings(settings); !ok) return done(ok.error());
     if (settings.durability != topic->settings().durability) {
-        return done(Error(ErrorCode::kConflict, "the durability of topic \"" + std::string(name) +
-                                                    "\" cannot change; create another topic"));
+        return done(Error(ErrorCode::kConflict,
+                          "the durability of topic \"" + std::string(name) + "\" cannot change; create another topic"));
     }
     topic->log().update(log_settings(settings), now);
     topic->update(settings);
@@ -153,8 +155,8 @@ Result<Subscription*> Namespace::find_subscription(std::string_view topic_name, 
 Result<void> Namespace::check_subscription(const SubscribeRequest& request) const {
     if (Result<void> ok = base::check_name("subscription name", request.name); !ok) return ok;
     if (request.subjects.size() > kMaxPatterns) {
-        return Error(ErrorCode::kInvalid, "a subscription has at most " + std::to_string(kMaxPatterns) +
-                                              " subject patterns");
+        return Error(ErrorCode::kInvalid,
+                     "a subscription has at most " + std::to_string(kMaxPatterns) + " subject patterns");
     }
     for (const std::string& pattern : request.subjects) {
         if (Result<void> ok = check_pattern(pattern); !ok) return ok;
@@ -171,7 +173,8 @@ Result<Subscription*> Namespace::make_subscription(Topic& topic, const Subscribe
     const auto session = sessions_.find(request.session);
     RD_CHECK(!request.ephemeral || session != sessions_.end());
     if (request.ephemeral && session->second.ephemeral.size() >= kMaxEphemeralPerSession) {
-        return Error(ErrorCode::kRateLimited, "this connection has " + std::to_string(session->second.ephemeral.size()) +
+        return Error(ErrorCode::kRateLimited, "this connection has " +
+                                                  std::to_string(session->second.ephemeral.size()) +
                                                   " ephemeral subscriptions, its limit");
     }
     Queue* to = nullptr;
@@ -235,13 +238,15 @@ void Namespace::subscribe(const SubscribeRequest& request, TimePoint now, Answer
         }
         QueueSettings wanted = request.settings;
         wanted.durability = known->queue->settings().durability;
-        const bool same = known->record.subjects == request.subjects && known->record.filter == request.filter &&
-                          known->queue->settings() == wanted && known->ephemeral == request.ephemeral &&
-                          (known->to == known->queue ? request.to_queue.empty() : known->to->name() == request.to_queue);
+        const bool same =
+            known->record.subjects == request.subjects && known->record.filter == request.filter &&
+            known->queue->settings() == wanted && known->ephemeral == request.ephemeral &&
+            (known->to == known->queue ? request.to_queue.empty() : known->to->name() == request.to_queue);
         if (same) return answer_after_commit((*topic)->info(*known), std::move(done));
         return done(Error(ErrorCode::kConflict, "subscription \"" + name +
                                                     "\" exists with other settings; change them with: rockdove "
-                                                    "subscription update " + name));
+                                                    "subscription update " +
+                                                    name));
     }
     const Result<Subscription*> made = make_subscription(**topic, request, now);
     if (!made) return done(made.error());

@@ -78,7 +78,8 @@ struct Delivery {
     std::uint64_t consumer = 0;
     QueueId queue;
     Sequence first_seq;
-    Sequence original_seq;  // of the first, for the id; the others follow on. Queue and commit time are those of the id as well
+    Sequence
+        original_seq;  // of the first, for the id; the others follow on. Queue and commit time are those of the id as well
     std::uint32_t count = 0;
     std::uint32_t lease = 0;
     std::uint32_t attempt = 0;

@@ -290,10 +290,11 @@ void Queue::peek(Sequence from, std::uint32_t limit, std::size_t max_bytes, Peek
     const auto shared_done = std::make_shared<PeekDone>(std::move(done));
     for (auto& [from, request] : missing) {
         request.max_bytes = read_bytes / missing.size() + kBlockTargetBytes;
-        shared_.reader.read(request, [peek, max_bytes, shared_done, request = request](const std::vector<ReadBlock>& read) {
-            peek->on_read(request, read);
-            if (--peek->reads == 0) (*shared_done)(peek->finish(max_bytes));
-        });
+        shared_.reader.read(request,
+                            [peek, max_bytes, shared_done, request = request](const std::vector<ReadBlock>& read) {
+                                peek->on_read(request, read);
+                                if (--peek->reads == 0) (*shared_done)(peek->finish(max_bytes));
+                            });
     }
 }
 

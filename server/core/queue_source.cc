@@ -66,7 +66,8 @@ void Queue::adopt(const Block& from, QueueId log, std::uint64_t group, Sequence 
 void Queue::limit_source(Block& block, const Block& from) const {
     auto limits = std::make_unique<Limits>();
     for (std::uint32_t i = 0; i < from.count; ++i) {
-        const std::int64_t starts = from.due_ms ? std::max(from.commit_time_ms, (*from.due_ms)[i]) : from.commit_time_ms;
+        const std::int64_t starts =
+            from.due_ms ? std::max(from.commit_time_ms, (*from.due_ms)[i]) : from.commit_time_ms;
         const std::int64_t most = starts + record_.settings.ttl.count();
         const std::int64_t asked = from.expiry_ms(i);
         const bool tries = from.limits && !from.limits->max_attempts.empty();

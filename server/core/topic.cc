@@ -67,11 +67,11 @@ Topic::Admission Topic::admit(const Records& records, bool mandatory) {
         if (last_value_bytes_ + bytes > kLastValueBytes) {
             admission.refused = records.count;
             admission.stops = true;
-            admission.error.emplace(ErrorCode::kFull, "topic \"" + name() + "\" keeps the last messages of " +
-                                                          std::to_string(last_values_.size()) + " keys (retain_last), " +
-                                                          std::to_string(last_value_bytes_ >> 20) + " of " +
-                                                          std::to_string(kLastValueBytes >> 20) +
-                                                          " MiB; publish with fewer keys, or without retain_last");
+            admission.error.emplace(
+                ErrorCode::kFull,
+                "topic \"" + name() + "\" keeps the last messages of " + std::to_string(last_values_.size()) +
+                    " keys (retain_last), " + std::to_string(last_value_bytes_ >> 20) + " of " +
+                    std::to_string(kLastValueBytes >> 20) + " MiB; publish with fewer keys, or without retain_last");
             return admission;
         }
     }
@@ -87,8 +87,7 @@ Topic::Admission Topic::admit(const Records& records, bool mandatory) {
     for (std::uint32_t i = records.first; i < end; ++i) {
         Planned planned;
         bool stops = false;
-        std::optional<Error> error =
-            plan(message_at(records, i), bytes_of(records, i), mandatory, planned, &stops);
+        std::optional<Error> error = plan(message_at(records, i), bytes_of(records, i), mandatory, planned, &stops);
         if (error) {
             if (admission.count == 0) {
                 admission.refused = stops ? records.count : 1;
@@ -140,7 +139,8 @@ std::optional<Error> Topic::plan(std::string_view message, std::uint32_t bytes, 
     }
     planned.end = static_cast<std::uint32_t>(pool_.size());
     if (planned.first == planned.end && everything_.empty() && mandatory) {
-        return Error(ErrorCode::kUnroutable, "no subscription of topic \"" + name() + "\" wants a message with subject \"" +
+        return Error(ErrorCode::kUnroutable, "no subscription of topic \"" + name() +
+                                                 "\" wants a message with subject \"" +
                                                  std::string(subject.substr(0, 64)) +
                                                  "\"; see them with: rockdove subscription list " + name());
     }

@@ -32,21 +32,21 @@
 namespace rockdove::core {
 
 struct Subscription {
-    std::string name;                   // within the topic
+    std::string name;  // within the topic
     storage::SubscriptionRecord record;
-    Queue* queue = nullptr;             // its own
-    Queue* to = nullptr;                // the one that gets the messages
-    bool ephemeral = false;             // in memory, as long as the session
-    SessionId session;                  // of an ephemeral one
-    MessagePredicate filter;            // empty: everything
-    bool selective = false;             // in the topic's index: it does not get everything, or not always
-    bool dirty = false;                 // its record is to be written
-    bool reading = false;               // its feed waits for the disk
-    std::uint64_t feed_number = 0;      // tells feeds apart
+    Queue* queue = nullptr;         // its own
+    Queue* to = nullptr;            // the one that gets the messages
+    bool ephemeral = false;         // in memory, as long as the session
+    SessionId session;              // of an ephemeral one
+    MessagePredicate filter;        // empty: everything
+    bool selective = false;         // in the topic's index: it does not get everything, or not always
+    bool dirty = false;             // its record is to be written
+    bool reading = false;           // its feed waits for the disk
+    std::uint64_t feed_number = 0;  // tells feeds apart
     std::uint64_t admitted_messages = 0, admitted_bytes = 0;  // of limited ones: since the last routing
-    std::unique_ptr<Bits> wanted;       // while a block is routed
+    std::unique_ptr<Bits> wanted;                             // while a block is routed
 
-    void seal(Shared& shared);          // writes its record
+    void seal(Shared& shared);  // writes its record
     [[nodiscard]] bool feeding() const { return record.feed.next.value != 0; }
 };
 
@@ -124,8 +124,8 @@ public:
     }
     [[nodiscard]] Subscription* find(std::string_view name) const;
     // `filter`: that of record.filter.
-    Subscription& add(std::string name, storage::SubscriptionRecord record, Queue& own, Queue& to, MessagePredicate filter,
-                      bool ephemeral);
+    Subscription& add(std::string name, storage::SubscriptionRecord record, Queue& own, Queue& to,
+                      MessagePredicate filter, bool ephemeral);
     void begin_at(Subscription& subscription, const Place& place, TimePoint now);  // a new one
     void change(Subscription& subscription, std::vector<std::string> subjects, std::string filter,
                 MessagePredicate predicate);
@@ -168,7 +168,8 @@ private:
     [[nodiscard]] bool has_limits(const Subscription& subscription) const;
     void index(Subscription& subscription);
     void unindex(Subscription& subscription);
-    std::optional<Error> plan(std::string_view message, std::uint32_t bytes, bool mandatory, Planned& planned, bool* stops);
+    std::optional<Error> plan(std::string_view message, std::uint32_t bytes, bool mandatory, Planned& planned,
+                              bool* stops);
     std::optional<Error> check_memory(std::uint64_t bytes) const;
     void route_block(const Block& block);
     void deliver_to(Subscription& subscription, const Block& block, const Bits* wanted);
@@ -228,7 +229,7 @@ private:
     bool feed_again_ = false;
 
     std::array<Holders, storage::kMaxLane + 1> holders_;
-    Sequence cut_{1};  // blocks that begin before it are more than the topic is to keep
+    Sequence cut_{1};                                 // blocks that begin before it are more than the topic is to keep
     std::uint64_t cut_messages_ = 0, cut_bytes_ = 0;  // of those that are still there
     TimePoint now_;
     TimePoint check_at_ = TimePoint::max();  // when the oldest reaches retain_age

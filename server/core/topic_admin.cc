@@ -120,9 +120,11 @@ void Topic::seek(Subscription& subscription, const Place& at) {
 Result<void> Topic::replay(Subscription& subscription, const Place& from, const Place& to) {
     flush();
     if (subscription.feeding()) {
-        return Error(ErrorCode::kConflict, "subscription \"" + name() + "/" + subscription.name +
-                                               "\" still looks at earlier messages; wait until it has caught up: rockdove "
-                                               "subscription lag " + name());
+        return Error(ErrorCode::kConflict,
+                     "subscription \"" + name() + "/" + subscription.name +
+                         "\" still looks at earlier messages; wait until it has caught up: rockdove "
+                         "subscription lag " +
+                         name());
     }
     const Sequence first = place(from);
     const Sequence end = place(to);
@@ -196,7 +198,8 @@ SubscriptionInfo Topic::info(const Subscription& subscription) const {
         const Sequence first = std::max(feed.next, feed.from);
         info.behind = count_between(first, feed.end.value != 0 ? feed.end : Sequence(UINT64_MAX));
         info.lag_messages += info.behind;
-        if (info.lag_oldest_ms == 0 && info.behind != 0) info.lag_oldest_ms = blocks_from(feed.next, log_.next_, 1).front().commit_time_ms;
+        if (info.lag_oldest_ms == 0 && info.behind != 0)
+            info.lag_oldest_ms = blocks_from(feed.next, log_.next_, 1).front().commit_time_ms;
     }
     return info;
 }

@@ -13,8 +13,8 @@ namespace rockdove::core {
 
 namespace {
 
-constexpr std::size_t kFedBlocks = 256;      // in a turn
-constexpr std::size_t kFedBytes = 1 << 20;   // the same; a block or so more
+constexpr std::size_t kFedBlocks = 256;       // in a turn
+constexpr std::size_t kFedBytes = 1 << 20;    // the same; a block or so more
 constexpr std::uint64_t kFedAhead = 4 << 20;  // of an ephemeral subscription, in memory; past it, its feed waits
 
 }  // namespace

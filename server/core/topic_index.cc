@@ -23,8 +23,9 @@ std::size_t levels(std::string_view text) {
 }
 
 Error bad_pattern(std::string_view pattern, const std::string& why) {
-    return {ErrorCode::kInvalid, "subject pattern \"" + std::string(pattern.substr(0, 64)) + "\" " + why +
-                                     "; levels are separated by dots, * stands for one level, > at the end for the rest"};
+    return {ErrorCode::kInvalid,
+            "subject pattern \"" + std::string(pattern.substr(0, 64)) + "\" " + why +
+                "; levels are separated by dots, * stands for one level, > at the end for the rest"};
 }
 
 }  // namespace

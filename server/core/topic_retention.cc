@@ -83,9 +83,10 @@ bool Topic::move_cut() {
         const std::uint64_t messages = log_.messages_ - cut_messages_;
         const std::uint64_t bytes = log_.bytes_ - cut_bytes_;
         const TopicSettings& s = settings_;
-        const bool over = (s.retain_messages != 0 && messages >= s.retain_messages + next->count) ||
-                          (s.retain_bytes != 0 && bytes >= s.retain_bytes + next->bytes) ||
-                          (s.retain_age.count() != 0 && next->commit_time_ms + s.retain_age.count() <= to_unix_ms(now_));
+        const bool over =
+            (s.retain_messages != 0 && messages >= s.retain_messages + next->count) ||
+            (s.retain_bytes != 0 && bytes >= s.retain_bytes + next->bytes) ||
+            (s.retain_age.count() != 0 && next->commit_time_ms + s.retain_age.count() <= to_unix_ms(now_));
         if (!over) return moved;
         cut_ = Sequence(next->first.value + 1);
         cut_messages_ += next->count;

@@ -260,8 +260,11 @@ class Publishing(Conversation):
         self.assertEqual(connection.show_queue(self.queue).next_seq, 1)
         with self.fails("INVALID"):
             connection.publish(self.queue, [])
-        with self.fails("UNSUPPORTED"):
-            connection.request(publish=data.Publish(topic="t", messages=messages("a")))
+        for target in [dict(topic="t", queue=self.queue), dict(queue=self.queue, mandatory=True)]:
+            with self.subTest(target=target), self.fails("INVALID"):
+                connection.request(publish=data.Publish(messages=messages("a"), **target))
+        with self.fails("NOT_FOUND"):
+            connection.request(publish=data.Publish(topic="missing-topic", messages=messages("a")))
         with self.fails("INVALID"):
             connection.publish(self.queue, messages("a"), producer_seq=1)  # no producer id
 
@@ -307,7 +310,8 @@ class Publishing(Conversation):
         explain = lambda **what: connection.request(explain=admin.Explain(**what))
         self.assertEqual((explain(id=later).gate, explain(id=later).queue), (admin.NOT_DUE, self.queue))
         self.assertEqual((explain(id=now).gate, explain(queue=self.queue).seq), (admin.NO_CONSUMER, 2))
-        for bad in [dict(), dict(id="x"), dict(id=now, queue=self.queue)]:
+        self.assertEqual(explain(id=now, queue=self.queue).gate, admin.NO_CONSUMER)
+        for bad in [dict(), dict(id="x")]:
             with self.subTest(bad=bad), self.fails("INVALID"):
                 explain(**bad)
         with self.fails("NOT_FOUND"):
@@ -574,9 +578,12 @@ class Consuming(Conversation):
                        dict(ack_on_delivery=True, held=[raw.seq_range(1, 1, 1, 1)])]:
             with self.subTest(fields=fields), self.fails("INVALID"):
                 connection.consume(self.queue, **fields)
-        for fields in [dict(subscription="s"), dict(service="s")]:
-            with self.subTest(fields=fields), self.fails("UNSUPPORTED"):
-                connection.consume(self.queue, **fields)
+        with self.fails("UNSUPPORTED"):
+            connection.consume(self.queue, service="s")
+        for source, code in [(dict(queue=self.queue, subscription="t/s"), "INVALID"), (dict(subscription="t"), "INVALID"),
+                             (dict(subscription="t/s"), "NOT_FOUND")]:
+            with self.subTest(source=source), self.fails(code):
+                connection.request(consume=data.Consume(name="raw", consumer=9, **source))
         connection.consume(self.queue)
         with self.fails("INVALID"):
             connection.consume(self.queue, name="other")  # number in use
@@ -974,6 +981,117 @@ class Administration(Conversation):
         self.assertEqual((after.id, after.settings, after.next_seq, after.created_ms),
                          (before.id, before.settings, before.next_seq, before.created_ms))
         self.assertEqual((after.ready + after.started + after.waiting, after.bytes), (2, before.bytes))
+
+
+class Topics(Conversation):
+    def topic(self, connection, **settings):
+        return connection.request(topic_create=admin.TopicCreate(name=self.queue, settings=admin.TopicSettings(**settings)))
+
+    def subscribe(self, connection, name, subjects=(), consumer=0, frm=admin.FROM_END, **fields):
+        settings = admin.SubscriptionSettings(subjects=subjects, **fields.pop("settings", {}))
+        made = connection.request(subscription_create=admin.SubscriptionCreate(
+            topic=self.queue, name=name, settings=settings, **{"from": admin.Position(**{"from": frm})}, **fields))
+        if consumer:
+            connection.request(consume=data.Consume(subscription=self.queue + "/" + name, name="raw", consumer=consumer,
+                                                    credit_messages=100))
+        return made
+
+    def say(self, connection, *pairs, **fields):
+        return connection.request(publish=data.Publish(
+            topic=self.queue, messages=[Message(body=body, subject=subject) for body, subject in pairs], **fields))
+
+    def test_each_subscription_gets_what_it_wants_under_the_ids_of_the_receipt(self):
+        connection = self.connect()
+        self.assertEqual(self.topic(connection).settings.durability, data.SYNC)
+        self.subscribe(connection, "all", consumer=1)
+        self.subscribe(connection, "created", ["order.*.created"], consumer=2)
+        confirm = self.say(connection, (b"a", "order.eu.created"), (b"b", "order.eu.deleted"))
+        self.assertEqual([(r.first_index, r.count, r.subscriptions) for r in confirm.routed], [(0, 1, 2), (1, 1, 1)])
+        deliveries = {d.consumer: d for d in (connection.next_delivery(), connection.next_delivery())}
+        self.assertEqual([m.body for m in deliveries[1].messages], [b"a", b"b"])
+        self.assertEqual([m.body for m in deliveries[2].messages], [b"a"])
+        for delivery in deliveries.values():
+            self.assertEqual(delivery.id_prefix, confirm.id_prefix)
+            self.assertEqual(delivery.original_seq or delivery.first_seq, confirm.first_seq)
+        with self.fails("UNROUTABLE"):
+            connection.request(subscription_delete=admin.SubscriptionDelete(topic=self.queue, name="all"))
+            self.say(connection, (b"c", "nobody"), mandatory=True)
+
+    def test_a_subscription_survives_the_broker_and_shows_its_lag(self):
+        connection = self.connect()
+        self.topic(connection, retain_age_ms=3_600_000)
+        self.subscribe(connection, "s")
+        self.say(connection, (b"a", ""), (b"b", ""))
+        self.broker.kill()
+        self.broker.start()
+        connection = self.connect()
+        info = connection.request(subscription_show=admin.SubscriptionShow(topic=self.queue, name="s"))
+        self.assertEqual(info.lag_messages, 2)
+        self.assertGreater(info.lag_oldest_ms, 0)
+        connection.request(consume=data.Consume(subscription=self.queue + "/s", name="raw", consumer=1, credit_messages=9))
+        delivery = connection.next_delivery()
+        self.assertEqual([m.body for m in delivery.messages], [b"a", b"b"])
+        connection.settle(1, "ACK", [raw.seq_range(1, 2, delivery.epoch, delivery.lease)])
+        connection.request(subscription_seek=admin.SubscriptionSeek(
+            topic=self.queue, name="s", to=admin.Position(**{"from": admin.FROM_SEQ}, seq=2)))
+        self.assertEqual([m.body for m in connection.next_delivery().messages], [b"b"])
+        connection.request(subscription_replay=admin.SubscriptionReplay(
+            topic=self.queue, name="s", **{"from": admin.Position(**{"from": admin.FROM_START})}))
+        again = connection.next_delivery()
+        self.assertEqual([m.body for m in again.messages], [b"a", b"b"])
+        self.assertEqual((again.original_seq or again.first_seq, again.attempt), (1, 1))
+        listed = connection.request(subscription_list=admin.SubscriptionList(topic=self.queue)).subscriptions
+        self.assertEqual([s.name for s in listed], ["s"])
+        shown = connection.request(topic_show=admin.TopicShow(name=self.queue))
+        self.assertEqual((shown.messages, shown.first_seq, shown.next_seq, shown.subscriptions), (2, 1, 3, 1))
+
+    def test_an_ephemeral_subscription_ends_with_its_connection(self):
+        connection, other = self.connect(), self.connect()
+        self.topic(connection, durability=data.MEMORY)
+        self.subscribe(other, "mine", consumer=1, ephemeral=True)
+        self.assertEqual(self.say(connection, (b"a", "")).routed[0].subscriptions, 1)
+        self.assertEqual([m.body for m in other.next_delivery().messages], [b"a"])
+        other.close()
+        deadline = time.monotonic() + 10
+        while self.say(connection, (b"b", "")).routed:
+            self.assertLess(time.monotonic(), deadline)
+
+    def test_a_subscription_can_feed_a_queue(self):
+        connection = self.create(queue="fed-queue")
+        self.topic(connection)
+        self.subscribe(connection, "bridge", ["x"], settings=dict(to_queue="fed-queue"))
+        self.say(connection, (b"a", "x"), (b"b", "y"))
+        connection.consume("fed-queue")
+        self.assertEqual([m.body for m in connection.next_delivery().messages], [b"a"])
+        with self.fails("CONFLICT"):
+            connection.request(queue_delete=admin.QueueDelete(name="fed-queue"))
+
+    def test_bad_requests_are_refused(self):
+        connection = self.create()
+        with self.fails("ALREADY_EXISTS"):
+            self.topic(connection)
+        self.queue += "-topic"
+        with self.fails("INVALID"):
+            self.topic(connection, retain_age_ms=999)
+        self.topic(connection)
+        for bad in ["", "a..b", "a.>.b", ".".join("a" * 17), "x" * 1025]:
+            with self.subTest(pattern=bad), self.fails("INVALID"):
+                self.subscribe(connection, "s", [bad])
+        with self.fails("INVALID"):
+            self.subscribe(connection, "s", ["a"] * 33)
+        with self.fails("INVALID"):
+            self.subscribe(connection, "s", settings=dict(filter="age > 5m"))
+        with self.fails("INVALID"):
+            self.subscribe(connection, "s", frm=admin.FROM_SEQ)
+        with self.fails("INVALID"):
+            self.subscribe(connection, "a/b")
+        with self.fails("NOT_FOUND"):
+            connection.request(subscription_show=admin.SubscriptionShow(topic=self.queue, name="s"))
+        with self.fails("NOT_FOUND"):
+            connection.publish(self.queue, messages("a"))  # a topic is not a queue
+        self.subscribe(connection, "s", ["a"] * 32)
+        with self.fails("ALREADY_EXISTS"):
+            self.subscribe(connection, "s")
 
 
 class Farewell(Conversation):

@@ -11,8 +11,8 @@ namespace rockdove::test {
 
 namespace {
 
-constexpr char kBodyTag = 0x0A;  // Message.body
-constexpr char kKeyTag = 0x52;   // Message.key
+constexpr char kBodyTag = 0x0A;     // Message.body
+constexpr char kKeyTag = 0x52;      // Message.key
 constexpr char kSubjectTag = 0x22;  // Message.subject
 constexpr NamespaceId kNs{1};
 constexpr char kName[] = "default";
@@ -30,9 +30,7 @@ std::string_view field_of(std::string_view message, char tag) {
     return found;
 }
 
-std::string body_of(std::string_view message) {
-    return std::string(field_of(message, kBodyTag));
-}
+std::string body_of(std::string_view message) { return std::string(field_of(message, kBodyTag)); }
 
 // Waits for an answer that a turn brings; kTimedOut if the commit is held.
 template <class T>

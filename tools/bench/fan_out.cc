@@ -21,9 +21,9 @@ using protocol::FrameKind;
 
 constexpr std::uint64_t kConsumer = 1;
 constexpr std::uint32_t kCredit = 50'000;
-constexpr std::uint64_t kAhead = 10'000;      // of the slowest subscriber, where nothing is stored
+constexpr std::uint64_t kAhead = 10'000;  // of the slowest subscriber, where nothing is stored
 constexpr std::size_t kMessagesPerFrame = 500;
-constexpr std::chrono::seconds kQuiet{2};     // after which what has not come is lost
+constexpr std::chrono::seconds kQuiet{2};  // after which what has not come is lost
 
 bool stored(const Run& run) { return run.mode != "none"; }
 
@@ -273,7 +273,8 @@ std::uint64_t sum(const std::deque<Subscriber>& subscribers) {
 
 void pass(double seconds, const Phase& phase) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-    while (!phase.stop && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    while (!phase.stop && std::chrono::steady_clock::now() < end)
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
 }
 
 }  // namespace

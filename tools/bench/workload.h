@@ -13,15 +13,16 @@ namespace rockdove::bench {
 
 struct Run {
     std::string workload;  // W1, W2, W3, W4, W6-fill, W6-first, W6-drain, W7
-    std::string mode;      // strict: confirmed when on disk; relaxed: when handed to the operating system; none: W4 in memory
-    std::string ack;       // W2: multi, each
+    std::string
+        mode;  // strict: confirmed when on disk; relaxed: when handed to the operating system; none: W4 in memory
+    std::string ack;  // W2: multi, each
     std::string queue;
     std::size_t body_bytes = 100;
     std::size_t producers = 1;
     std::uint64_t window = 1000;
     std::size_t subscribers = 5;  // W4
-    std::size_t consumers = 1;  // W2: workers of one connection, each with the whole window
-    std::size_t keys = 0;       // W1, W2: ordering keys, used in turn; 0: messages without keys
+    std::size_t consumers = 1;    // W2: workers of one connection, each with the whole window
+    std::size_t keys = 0;         // W1, W2: ordering keys, used in turn; 0: messages without keys
     double warm_up_s = 1;
     double seconds = 10;
     int pid = 0;                      // the broker's, for its costs; 0: none

@@ -16,8 +16,8 @@ Result<void> check_consume(const v1::Consume& consume) {
         return Error(ErrorCode::kInvalid, "a consumer has one source: a queue or a subscription");
     }
     if (!consume.subscription().empty() && consume.subscription().find('/') == std::string::npos) {
-        return Error(ErrorCode::kInvalid, "subscription \"" + consume.subscription().substr(0, 64) +
-                                              "\": give TOPIC/NAME");
+        return Error(ErrorCode::kInvalid,
+                     "subscription \"" + consume.subscription().substr(0, 64) + "\": give TOPIC/NAME");
     }
     if (!consume.service().empty()) return unsupported("services");
     if (consume.credit_messages() > protocol::kMaxCredit) {

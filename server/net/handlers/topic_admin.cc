@@ -67,7 +67,8 @@ Result<core::Place> read_position(const v1::Position& in) {
         default:
             return Error(ErrorCode::kInvalid, "an unknown kind of position: " + std::to_string(in.from()));
     }
-    return Error(ErrorCode::kInvalid, "a position of kind " + v1::From_Name(in.from()) + " needs seq or time_ms, 1 at least");
+    return Error(ErrorCode::kInvalid,
+                 "a position of kind " + v1::From_Name(in.from()) + " needs seq or time_ms, 1 at least");
 }
 
 Result<void> check_filter(const std::string& text) {
@@ -75,8 +76,9 @@ Result<void> check_filter(const std::string& text) {
     const Result<protocol::Filter> filter = protocol::Filter::parse(text);
     if (!filter) return filter.error();
     if (filter->asks_for_age()) {
-        return Error(ErrorCode::kInvalid,
-                     "a subscription's filter cannot ask for age: each message is looked at once, when it is published");
+        return Error(
+            ErrorCode::kInvalid,
+            "a subscription's filter cannot ask for age: each message is looked at once, when it is published");
     }
     return {};
 }

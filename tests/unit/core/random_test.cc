@@ -130,7 +130,9 @@ private:
     // Two subscriptions instead of two queues; the second one chooses.
     void create_topic() {
         TopicSettings topic;
-        topic.durability = !large_ && chance(20) ? Durability::kMemory : chance(50) ? Durability::kAsync : Durability::kSync;
+        topic.durability = !large_ && chance(20) ? Durability::kMemory
+                           : chance(50)          ? Durability::kAsync
+                                                 : Durability::kSync;
         keeps_ = chance(60);
         if (keeps_) topic.retain_messages = 1'000'000'000;
         const Result<core::TopicInfo> created = core_->create_topic(topic);
@@ -912,7 +914,7 @@ private:
     bool all_keyed_ = false;
     bool limits_ = true;
     bool topics_ = false;
-    bool keeps_ = false;  // the topic keeps everything
+    bool keeps_ = false;                            // the topic keeps everything
     std::array<std::string, 2> name_ = {"a", "b"};  // of the queues, or of the subscriptions
     bool deferred_ = false;
     bool exact_ranges_ = false;

@@ -19,8 +19,8 @@ public:
         REQUIRE(create_topic(settings));
     }
 
-    Answered say(const std::string& body, std::string_view subject = {}, std::string_view key = {}, bool mandatory = false,
-                 base::MessageTraits traits = {}) {
+    Answered say(const std::string& body, std::string_view subject = {}, std::string_view key = {},
+                 bool mandatory = false, base::MessageTraits traits = {}) {
         Batch batch;
         batch.add(body, traits, key, subject);
         return say(batch, mandatory);
@@ -180,7 +180,8 @@ TEST_CASE("P-1 patterns match level by level", "[core][topic]") {
 }
 
 TEST_CASE("P-1 the index agrees with the patterns, one by one", "[core][topic]") {
-    const std::vector<std::string> patterns = {">", "*", "a", "a.*", "a.>", "*.b", "a.b", "*.*", "a.b.>", "*.b.c", "b.*.c"};
+    const std::vector<std::string> patterns = {">",   "*",   "a",     "a.*",   "a.>",  "*.b",
+                                               "a.b", "*.*", "a.b.>", "*.b.c", "b.*.c"};
     std::vector<core::Subscription> subscriptions(patterns.size());
     core::TopicIndex index;
     for (std::size_t i = 0; i < patterns.size(); ++i) index.add(patterns[i], &subscriptions[i]);

@@ -24,6 +24,8 @@ TEST_CASE("keys parse to what they were made of", "[storage][keys]") {
           Made{block_state_key(ns, queue, seq), Tag::kBlockState, true},
           Made{paused_key_key(ns, queue, seq.value), Tag::kKey, true},
           Made{returned_key(ns, queue, seq), Tag::kReturned, true}, Made{dead_key(ns, queue, seq), Tag::kDead, true},
+          Made{topic_key(ns, queue), Tag::kTopic, false}, Made{subscription_key(ns, queue), Tag::kSubscription, false},
+          Made{last_value_key(ns, queue, seq.value), Tag::kLastValue, true},
           Made{dedup_key(ns, queue, seq), Tag::kDedup, true}, Made{origin_key(ns, queue, seq), Tag::kOrigin, true}}) {
         const Result<KeyView> view = parse_key(made.key);
         REQUIRE(view);

@@ -91,6 +91,28 @@ DeadRecord dead_record() {
     return record;
 }
 
+TopicRecord topic_record() {
+    TopicRecord record;
+    record.settings.durability = Durability::kAsync;
+    record.settings.retain_age = Millis(5'000);
+    record.settings.retain_bytes = UINT64_MAX;
+    record.settings.retain_messages = 1;
+    record.settings.retain_until_done = record.settings.best_effort = true;
+    record.settings.ttl = Millis(7);
+    record.settings.dedup_window = Millis(1'000);
+    return record;
+}
+
+SubscriptionRecord subscription_record() {
+    return {QueueId(7),
+            {"order.*.created", ">"},
+            "priority > 4",
+            QueueId(9),
+            false,
+            {Sequence(5), Sequence(6), Sequence(kMaxSequence)},
+            12};
+}
+
 DedupRecord dedup_record() {
     DedupRecord record;
     record.commit_time_ms = 1'700'000'000'000;
@@ -199,7 +221,7 @@ TEST_CASE("every record round trips", "[storage][record]") {
     index.bytes = UINT32_MAX;
     index.commit_time_ms = 5;
     CHECK(BlockIndexRecord::decode(index.encode())->bytes == UINT32_MAX);
-    index = BlockIndexRecord{3, 30, 1'000, {0, 1, UINT32_MAX}, {}, {}, {}, false, {}};
+    index = BlockIndexRecord{3, 30, 1'000, {0, 1, UINT32_MAX}, {}, {}, {}, false, {}, {}, {}, 0};
     CHECK(BlockIndexRecord::decode(index.encode())->offsets == index.offsets);
     CHECK(BlockIndexRecord::decode(index.encode())->due_ms.empty());
     index.due_ms = {1'001, 5'000'000'000'000, 1'002};
@@ -237,6 +259,16 @@ TEST_CASE("every record round trips", "[storage][record]") {
     const PausedKeyRecord paused{1'700'000'000'000, Sequence(kMaxSequence), "customer-7"};
     CHECK(*PausedKeyRecord::decode(paused.encode()) == paused);
     CHECK(*DedupRecord::decode(dedup_record().encode()) == dedup_record());
+    CHECK(TopicRecord::decode(topic_record().encode())->settings == topic_record().settings);
+    CHECK(*SubscriptionRecord::decode(subscription_record().encode()) == subscription_record());
+    const LastValueRecord last{Sequence(7), 1'700'000'000'000, "message"};
+    CHECK(*LastValueRecord::decode(last.encode()) == last);
+    index.source = QueueId(UINT32_MAX);
+    index.source_first = Sequence(3);
+    index.source_time_ms = index.commit_time_ms - 5'000;
+    CHECK(BlockIndexRecord::decode(index.encode())->source == index.source);
+    CHECK(BlockIndexRecord::decode(index.encode())->source_first == index.source_first);
+    CHECK(BlockIndexRecord::decode(index.encode())->source_time_ms == index.source_time_ms);
     CHECK(*OriginRecord::decode(origin_record().encode()) == origin_record());
 
     const Result<ProducerRecord> producer = ProducerRecord::decode(producer_record().encode());
@@ -376,7 +408,7 @@ TEST_CASE("truncated, changed and random bytes give an error or another record, 
         {decoder<ShardCountRecord>(), ShardCountRecord{3}.encode()},
         {decoder<QueueRecord>(), queue_record().encode()},
         {decoder<HeadRecord>(), HeadRecord{Sequence(1'000)}.encode()},
-        {decoder<BlockIndexRecord>(), BlockIndexRecord{1, 2, 3, {}, {}, {}, {}, false, {}}.encode()},
+        {decoder<BlockIndexRecord>(), BlockIndexRecord{1, 2, 3, {}, {}, {}, {}, false, {}, {}, {}, 0}.encode()},
         {decoder<BlockStateRecord>(), state_record().encode()},
         {decoder<ReturnedRecord>(), returned_record().encode()},
         {decoder<DeadRecord>(), dead_record().encode()},
@@ -384,6 +416,9 @@ TEST_CASE("truncated, changed and random bytes give an error or another record, 
         {decoder<OriginRecord>(), origin_record().encode()},
         {decoder<DedupRecord>(), dedup_record().encode()},
         {decoder<TaskRecord>(), task_record().encode()},
+        {decoder<TopicRecord>(), topic_record().encode()},
+        {decoder<SubscriptionRecord>(), subscription_record().encode()},
+        {decoder<LastValueRecord>(), LastValueRecord{Sequence(1), 2, "message"}.encode()},
         {decoder<ProducerRecord>(), producer_record().encode()},
         {[](std::string_view bytes) { return read_block(bytes).has_value(); }, block({"abc", "def"})},
     };

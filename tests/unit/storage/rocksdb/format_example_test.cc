@@ -45,7 +45,7 @@ TEST_CASE("the worked example of FORMAT.md is what the program writes", "[storag
 
     const std::string index_key = block_index_key(NamespaceId(1), QueueId(2), Sequence(41));
     CHECK(hex(index_key) == "00 00 00 01 69 00 00 00 02 04 00 00 00 00 00 00 00 29");
-    const BlockIndexRecord index{2, 11, time_ms, {}, {}, {}, {}, false, {}};
+    const BlockIndexRecord index{2, 11, time_ms, {}, {}, {}, {}, false, {}, {}, {}, 0};
     CHECK(hex(seal(index_key, index.encode())) == "01 02 0b 80 d0 95 ff bc 31 57 23 5d b2");
 
     DurableMark mark;

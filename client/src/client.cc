@@ -5,6 +5,7 @@
 
 #include "client/src/core.h"
 #include "client/src/fast_id.h"
+#include "client/src/target.h"
 #include "protocol/wire.h"
 
 namespace rockdove {
@@ -48,8 +49,8 @@ Job::~Job() {
 const std::string& Job::id() const {
     if (delivery_->id.empty()) {
         const detail::Run& run = *delivery_->run;
-        const std::uint64_t sequence = run.original_seq != 0 ? run.original_seq : delivery_->sequence;
-        delivery_->id = detail::IdRun(run.id_prefix)(sequence);
+        const std::uint64_t first = run.original_seq != 0 ? run.original_seq : run.first_seq;
+        delivery_->id = detail::IdRun(run.id_prefix)(first + (delivery_->sequence - run.first_seq));
     }
     return delivery_->id;
 }
@@ -88,6 +89,7 @@ std::optional<std::string_view> Job::header(std::string_view name) const {
 }
 int Job::attempt() const { return static_cast<int>(delivery_->run->attempt); }
 std::uint64_t Job::sequence() const { return delivery_->sequence; }
+std::uint64_t Job::missed() const { return delivery_->missed; }
 Clock::time_point Job::commit_time() const { return Clock::time_point(Millis(delivery_->run->commit_time_ms)); }
 const std::string& Job::queue() const { return consumer_->queue; }
 std::pair<std::uint64_t, std::uint32_t> Job::fence() const { return {delivery_->run->epoch, delivery_->run->lease}; }
@@ -204,6 +206,38 @@ void Client::send_async(std::string_view queue, Message message, SendCallback do
     checked(core_).send(queue, message, std::move(done));
 }
 
+Receipt Client::publish(std::string_view topic, Message message) {
+    checked(core_).check_may_block("publish()");
+    return publish_async(topic, std::move(message)).get();
+}
+
+std::future<Receipt> Client::publish_async(std::string_view topic, Message message) {
+    std::promise<Receipt> promise;
+    std::future<Receipt> receipt = promise.get_future();
+    checked(core_).send(detail::topic_target(topic, Access::is_mandatory(message)), message, std::move(promise));
+    return receipt;
+}
+
+void Client::publish_async(std::string_view topic, Message message, SendCallback done) {
+    if (!done) detail::fail(ErrorCode::kInvalid, "publish_async() needs a callback");
+    checked(core_).send(detail::topic_target(topic, Access::is_mandatory(message)), message, std::move(done));
+}
+
+Worker Client::subscribe(std::string topic, Handler handler, SubscriptionOptions options) {
+    if (!handler) detail::fail(ErrorCode::kInvalid, "subscribe() needs a handler");
+    v1::SubscriptionCreate create;
+    create.set_topic(std::move(topic));
+    Access::fill(options, create);
+    return Access::worker(checked(core_).subscribe(std::move(create), Access::settings(options), std::move(handler)));
+}
+
+Receiver Client::open_subscription(std::string topic, SubscriptionOptions options) {
+    v1::SubscriptionCreate create;
+    create.set_topic(std::move(topic));
+    Access::fill(options, create);
+    return Access::receiver(checked(core_).subscribe(std::move(create), Access::settings(options), {}));
+}
+
 Worker Client::receive(std::string queue, Handler handler, WorkerOptions options) {
     if (!handler) detail::fail(ErrorCode::kInvalid, "receive() needs a handler");
     return Access::worker(checked(core_).attach(std::move(queue), Access::settings(options), std::move(handler)));
@@ -251,6 +285,13 @@ v1::Frame asked(const std::shared_ptr<detail::Core>& core, const char* what, v1:
 constexpr Millis kTaskPoll{50};
 
 }  // namespace
+
+void Client::create_topic(std::string_view name, TopicOptions options) {
+    v1::Frame request;
+    request.mutable_topic_create()->set_name(std::string(name));
+    Access::fill(options, *request.mutable_topic_create());
+    (void)asked(core_, "create_topic()", std::move(request));
+}
 
 void Client::cancel(std::string_view message_id) {
     v1::Frame request;

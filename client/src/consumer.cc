@@ -51,10 +51,12 @@ std::string clean_reason(std::string reason) {
 }  // namespace
 
 Consumer::Consumer(std::shared_ptr<Core> core, std::uint64_t consumer_number, std::string queue_name,
-                   Access::WorkerSettings worker_settings, Handler handler)
+                   Access::WorkerSettings worker_settings, Handler handler,
+                   std::optional<v1::SubscriptionCreate> create)
     : number(consumer_number),
       queue(std::move(queue_name)),
       settings(std::move(worker_settings)),
+      subscription(std::move(create)),
       core_(std::move(core)),
       handler_(std::move(handler)) {}
 

@@ -27,10 +27,10 @@ class Consumer : public std::enable_shared_from_this<Consumer> {
 public:
     // Without a handler it is a Receiver's.
     Consumer(std::shared_ptr<Core> core, std::uint64_t number, std::string queue, Access::WorkerSettings settings,
-             Handler handler);
+             Handler handler, std::optional<v1::SubscriptionCreate> subscription = {});
 
     const std::uint64_t number;
-    const std::string queue;
+    const std::string queue;  // or TOPIC/NAME
     const Access::WorkerSettings settings;
 
     // --- any thread ---
@@ -60,6 +60,9 @@ public:
     bool run_handlers(const std::function<bool()>& others_wait);
 
     // --- I/O thread ---
+    // Of a subscription: what makes it, asked for before each attaching.
+    std::optional<v1::SubscriptionCreate> subscription;
+    void on_subscribed();
     void on_deliver(std::string_view deliver);
     void on_recall(const v1::Recall& recall);
     void on_started(const std::vector<std::shared_ptr<Delivery>>& asked, const base::Result<v1::Frame>& answer);

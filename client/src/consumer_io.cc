@@ -1,5 +1,6 @@
 // Consumer on the I/O thread: deliveries in, leases renewed, coming back after a lost connection.
 #include <algorithm>
+#include <utility>
 
 #include "client/src/consumer.h"
 #include "client/src/core.h"
@@ -12,6 +13,7 @@ void Consumer::on_deliver(std::string_view deliver) {
     auto run = std::make_shared<Run>();
     run->bytes = std::string(deliver);
     std::size_t count = 0;
+    std::uint64_t missed = 0;
     protocol::FieldReader in(run->bytes);
     while (in.next()) {
         const auto& field = in.field();
@@ -40,6 +42,9 @@ void Consumer::on_deliver(std::string_view deliver) {
             case 9:
                 run->original_seq = field.value;
                 break;
+            case 10:
+                missed = field.value;
+                break;
             case 15:
                 ++count;
                 break;
@@ -64,6 +69,7 @@ void Consumer::on_deliver(std::string_view deliver) {
             delivery->run = run;
             delivery->message = again.field().bytes;
             delivery->sequence = sequence++;
+            delivery->missed = std::exchange(missed, 0);
             const bool leased = !settings.explicit_start && !settings.ack_on_delivery;
             delivery->lease_end = leased ? now + run->lease_time : SteadyTime::max();
             delivery->renew_at = leased ? now + run->lease_time / 3 : SteadyTime::max();
@@ -197,7 +203,7 @@ void Consumer::dispatch(std::unique_lock<std::mutex>& lock) {
 void Consumer::fill(v1::Consume& consume) {
     std::vector<std::shared_ptr<Delivery>> all;
     const std::lock_guard lock(mutex_);
-    consume.set_queue(queue);
+    subscription ? consume.set_subscription(queue) : consume.set_queue(queue);
     consume.set_consumer(number);
     consume.set_name(settings.name);
     credit_told = paused_ || stopping_ ? 0 : settings.prefetch;
@@ -218,6 +224,9 @@ void Consumer::fill(v1::Consume& consume) {
         *consume.add_held() = std::move(range);
     }
 }
+
+// What is made anew later, after a lost connection, goes on with what comes then.
+void Consumer::on_subscribed() { subscription->clear_from(); }
 
 void Consumer::on_attached(const v1::ConsumeOk& answer) {
     attached_ = true;

@@ -43,6 +43,9 @@ public:
     // Pipelined. `done` is called once: on the I/O thread, or at once if the client is closed.
     void call(v1::Frame request, Millis timeout, std::function<void(base::Result<v1::Frame>)> done);
     std::shared_ptr<Consumer> attach(std::string queue, Access::WorkerSettings settings, Handler handler);
+    // To a subscription, which is made if there is none. One without a name gets one.
+    std::shared_ptr<Consumer> subscribe(v1::SubscriptionCreate create, Access::WorkerSettings settings,
+                                        Handler handler);
     void settle(std::vector<SettleEntry> entries);
     void submit(std::shared_ptr<Consumer> consumer) { pool_.submit(std::move(consumer)); }
     void detach(std::shared_ptr<Consumer> consumer);     // says goodbye for it, then ends it
@@ -123,7 +126,10 @@ private:
     void put_one_settle(const std::shared_ptr<Consumer>& consumer, std::vector<SettleEntry> entries);
     void gather(std::vector<asio::const_buffer>& buffers);
     void put_credit(Consumer& consumer);
+    std::shared_ptr<Consumer> add_consumer(std::string queue, Access::WorkerSettings settings, Handler handler,
+                                           std::optional<v1::SubscriptionCreate> subscription);
     void attach_now(const std::shared_ptr<Consumer>& consumer);
+    void consume_now(const std::shared_ptr<Consumer>& consumer);
     void on_attach_answer(const std::shared_ptr<Consumer>& consumer, const base::Result<v1::Frame>& answer);
     void detach_now(const std::shared_ptr<Consumer>& consumer);
     void end_consumer(const std::shared_ptr<Consumer>& consumer, std::optional<base::Error> error);

@@ -374,9 +374,21 @@ void Core::gather(std::vector<asio::const_buffer>& buffers) {
 // --- consumers ---
 
 void Core::attach_now(const std::shared_ptr<Consumer>& consumer) {
+    ++attaching_;
+    if (!consumer->subscription) return consume_now(consumer);
+    v1::Frame frame;
+    *frame.mutable_subscription_create() = *consumer->subscription;
+    const SteadyTime deadline = std::chrono::steady_clock::now() + config_.operation_timeout;
+    request(std::move(frame), deadline, true, [this, consumer](const base::Result<v1::Frame>& answer) {
+        if (!connected_ || !answer) return on_attach_answer(consumer, answer);
+        consumer->on_subscribed();
+        consume_now(consumer);
+    });
+}
+
+void Core::consume_now(const std::shared_ptr<Consumer>& consumer) {
     v1::Frame frame;
     consumer->fill(*frame.mutable_consume());
-    ++attaching_;
     const SteadyTime deadline = std::chrono::steady_clock::now() + config_.operation_timeout;
     request(std::move(frame), deadline, true,
             [this, consumer](base::Result<v1::Frame> answer) { on_attach_answer(consumer, answer); });

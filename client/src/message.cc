@@ -15,6 +15,7 @@ struct Message::Properties {
     std::uint64_t delay_ms = 0, ttl_ms = 0;
     std::int64_t not_before_ms = 0;
     std::uint32_t max_attempts = 0;
+    bool mandatory = false;
 };
 
 namespace {
@@ -107,6 +108,11 @@ Message& Message::max_attempts(std::uint32_t attempts) {
     return *this;
 }
 
+Message& Message::mandatory(bool on) {
+    properties().mandatory = on;
+    return *this;
+}
+
 std::optional<std::string_view> Message::header(std::string_view name) const {
     if (!properties_) return std::nullopt;
     for (const auto& [key, value] : properties_->headers) {
@@ -116,6 +122,8 @@ std::optional<std::string_view> Message::header(std::string_view name) const {
 }
 
 namespace detail {
+
+bool Access::is_mandatory(const Message& message) { return message.properties_ && message.properties_->mandatory; }
 
 std::size_t Access::encoded_size(const Message& message) {
     using protocol::bytes_field_size;
@@ -203,7 +211,10 @@ Access::WorkerSettings Access::settings(const WorkerOptions& options) {
 
 void Access::fill(const QueueOptions& options, v1::QueueCreate& create) {
     create.set_if_not_exists(options.if_not_exists_);
-    v1::QueueSettings& settings = *create.mutable_settings();
+    fill(options, *create.mutable_settings());
+}
+
+void Access::fill(const QueueOptions& options, v1::QueueSettings& settings) {
     if (options.durability_)
         settings.set_durability(static_cast<v1::Durability>(static_cast<int>(*options.durability_) + 1));
     if (options.lease_ms_) settings.set_lease_ms(*options.lease_ms_);

@@ -1,8 +1,10 @@
 #include "client/src/producer.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "client/src/fast_id.h"
+#include "client/src/target.h"
 #include "protocol/base/check.h"
 #include "protocol/frame.h"
 #include "protocol/message_view.h"
@@ -27,12 +29,19 @@ struct Exception {
     std::optional<base::Error> error;
 };
 
+// Messages [first, end) that so many subscriptions get.
+struct Routed {
+    std::uint64_t first = 0, end = 0;
+    std::uint32_t subscriptions = 0;
+};
+
 struct ConfirmView {
     std::uint64_t first_seq = 0, count = 0, room = 0;
     std::string_view id_prefix;
     Durability durability = Durability::kSync;
     std::vector<Exception> exceptions;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> ttl_lowered;  // [first, end), ascending
+    std::vector<Routed> routed;                                        // ascending
     bool ok = true;
 };
 
@@ -89,6 +98,16 @@ std::pair<std::uint64_t, std::uint64_t> read_range(std::string_view bytes, bool&
     return {first, first + count};
 }
 
+Routed read_routed(std::string_view bytes, bool& ok) {
+    Routed routed;
+    std::tie(routed.first, routed.end) = read_range(bytes, ok);
+    protocol::FieldReader in(bytes);
+    while (in.next()) {
+        if (in.field().number == 3) routed.subscriptions = static_cast<std::uint32_t>(in.field().value);
+    }
+    return routed;
+}
+
 ConfirmView read_confirm(std::string_view bytes) {
     ConfirmView view;
     protocol::FieldReader in(bytes);
@@ -117,6 +136,9 @@ ConfirmView read_confirm(std::string_view bytes) {
                 break;
             case 8:
                 view.ttl_lowered.push_back(read_range(field.bytes, view.ok));
+                break;
+            case 9:
+                view.routed.push_back(read_routed(field.bytes, view.ok));
                 break;
             default:
                 break;
@@ -237,7 +259,8 @@ bool Producer::send(std::string_view queue, const Message& message, SendWaiter w
     }
     std::optional<base::Error> error = refused_;
     if (!error && !(last_open_ && last_open_->queue == queue) && open_.find(queue) == open_.end()) {
-        const auto checked = base::check_name("queue name", queue);
+        const Target target = read_target(queue);
+        const auto checked = base::check_name(target.topic ? "topic name" : "queue name", target.name);
         if (!checked) error = checked.error();
     }
     if (error) {
@@ -321,9 +344,11 @@ void Producer::frame(Batch& batch) {
     batch.head.clear();
     std::string fields;
     protocol::FieldWriter out(fields);
-    out.bytes(1, batch.queue);
+    const Target target = read_target(batch.queue);
+    out.bytes(target.topic ? 2 : 1, target.name);
     out.varint(3, batch.first_seq);
     if (batch.first_seq != 0) out.varint(4, std::min(oldest, batch.first_seq));
+    out.varint(5, target.mandatory ? 1 : 0);
     protocol::begin_frame(batch.head, batch.request_id, protocol::FrameKind::kPublish,
                           fields.size() + batch.records.size());
     batch.head.append(fields);
@@ -402,7 +427,7 @@ void Producer::on_connected(bool new_life) {
         next_seq_ = 1;
         for (auto& [id, batch] : lost) {
             fail_batch(*batch, base::Error(base::ErrorCode::kOutcomeUnknown,
-                                           "sent to \"" + batch->queue +
+                                           "sent to \"" + std::string(read_target(batch->queue).name) +
                                                "\", but the broker has forgotten this producer and cannot tell"));
             finished();
         }
@@ -437,11 +462,14 @@ bool Producer::on_confirm(std::uint64_t request_id, std::string_view confirm, st
     std::uint64_t next = view.first_seq;
     std::size_t at = 0;
     auto lowered = view.ttl_lowered.begin();
+    auto routed = view.routed.begin();
     const auto accept_until = [&](std::size_t end) {
         for (; at < end; ++at) {
             receipt.sequence = next++;
             while (lowered != view.ttl_lowered.end() && lowered->second <= at) ++lowered;
             receipt.ttl_lowered = lowered != view.ttl_lowered.end() && lowered->first <= at;
+            while (routed != view.routed.end() && routed->end <= at) ++routed;
+            receipt.routed = routed != view.routed.end() && routed->first <= at ? routed->subscriptions : 0;
             accept(batch->waiters[at], receipt, ids);
         }
     };
@@ -456,6 +484,7 @@ bool Producer::on_confirm(std::uint64_t request_id, std::string_view confirm, st
         IdRun first_ids(exception.id_prefix);
         Receipt duplicate = receipt;
         duplicate.duplicate = true;
+        duplicate.routed = 0;
         duplicate.sequence = exception.first_seq;
         for (; at < end; ++at, ++duplicate.sequence) accept(batch->waiters[at], duplicate, first_ids);
     }
@@ -507,9 +536,9 @@ SteadyTime Producer::expire(SteadyTime now) {
         if (batch->put_off) {
             fail_batch(*batch, *batch->put_off);
         } else {
-            fail_batch(*batch,
-                       base::Error(base::ErrorCode::kOutcomeUnknown,
-                                   "sent to \"" + batch->queue + "\", but not answered within operation_timeout"));
+            fail_batch(*batch, base::Error(base::ErrorCode::kOutcomeUnknown,
+                                           "sent to \"" + std::string(read_target(batch->queue).name) +
+                                               "\", but not answered within operation_timeout"));
         }
         finished();
     }
@@ -525,8 +554,9 @@ SteadyTime Producer::expire(SteadyTime now) {
             if (open != open_.end() && open->second == batch) open_.erase(open);
             if (last_open_ == batch) last_open_.reset();
         }
-        fail_batch(*batch, base::Error(base::ErrorCode::kUnavailable,
-                                       "not sent to \"" + batch->queue + "\": no broker within operation_timeout"));
+        fail_batch(*batch, base::Error(base::ErrorCode::kUnavailable, "not sent to \"" +
+                                                                          std::string(read_target(batch->queue).name) +
+                                                                          "\": no broker within operation_timeout"));
         finished();
     }
 }

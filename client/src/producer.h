@@ -32,9 +32,9 @@ using ReceiptCallback = std::function<void(std::error_code, Receipt)>;
 using SendWaiter = std::variant<std::promise<Receipt>, SendCallback, ReceiptCallback>;
 void fail_waiter(SendWaiter& waiter, const base::Error& error, const std::string& request_id = {});
 
-// Messages for one queue that travel in one Publish.
+// Messages for one target that travel in one Publish.
 struct Batch {
-    std::string queue;
+    std::string queue;    // see target.h
     std::string records;  // encoded messages with their tags and lengths
     std::vector<SendWaiter> waiters;
     SteadyTime created;
@@ -69,7 +69,7 @@ public:
     explicit Producer(const Config& config) : config_(config) {}
 
     // --- any thread ---
-    // Queues a message, in the order of the calls.
+    // Queues a message, in the order of the calls. `queue`: see target.h.
     // Returns true if the I/O thread should look (see Core::wake).
     bool send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit);
     // Blocks until everything queued before is answered. False: not within the time. `wake` tells the I/O thread that

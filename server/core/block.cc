@@ -105,8 +105,10 @@ std::uint32_t message_size(std::uint32_t record) {
 
 std::uint64_t message_bytes(const Payload& payload, std::uint32_t first, std::uint32_t end) {
     std::uint64_t bytes = 0;
+    std::uint32_t from = first == 0 ? storage::kBlockHeaderBytes : payload.ends[first - 1];
     for (std::uint32_t i = first; i < end; ++i) {
-        bytes += message_size(static_cast<std::uint32_t>(message_records(payload, i, i + 1).size()));
+        bytes += message_size(payload.ends[i] - from);
+        from = payload.ends[i];
     }
     return bytes;
 }

@@ -263,6 +263,7 @@ private:
     [[nodiscard]] Result<Subscription*> find_subscription(std::string_view topic, std::string_view name) const;
     [[nodiscard]] Result<void> check_subscription(const SubscribeRequest& request) const;
     Result<Subscription*> make_subscription(Topic& topic, const SubscribeRequest& request, TimePoint now);
+    void take_over(Subscription& subscription, SessionId session);
     std::uint64_t drop_subscription(Subscription& subscription);
     [[nodiscard]] Result<void> check_not_bound(const Queue& queue) const;
     Result<void> load_topics(storage::MessageStore& store);

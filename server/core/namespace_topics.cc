@@ -231,7 +231,7 @@ Result<Subscription*> Namespace::make_subscription(Topic& topic, const Subscribe
 void Namespace::subscribe(const SubscribeRequest& request, TimePoint now, Answer<SubscriptionInfo> done) {
     const Result<Topic*> topic = find_or_create_topic(request.topic, now);
     if (!topic) return done(topic.error());
-    if (const Subscription* known = (*topic)->find(request.name)) {
+    if (Subscription* known = (*topic)->find(request.name)) {
         const std::string name = full_name(request.topic, request.name);
         if (!request.if_not_exists) {
             return done(Error(ErrorCode::kAlreadyExists, "subscription \"" + name + "\" exists"));
@@ -242,6 +242,7 @@ void Namespace::subscribe(const SubscribeRequest& request, TimePoint now, Answer
             known->record.subjects == request.subjects && known->record.filter == request.filter &&
             known->queue->settings() == wanted && known->ephemeral == request.ephemeral &&
             (known->to == known->queue ? request.to_queue.empty() : known->to->name() == request.to_queue);
+        if (same && known->ephemeral) take_over(*known, request.session);
         if (same) return answer_after_commit((*topic)->info(*known), std::move(done));
         return done(Error(ErrorCode::kConflict, "subscription \"" + name +
                                                     "\" exists with other settings; change them with: rockdove "
@@ -251,6 +252,13 @@ void Namespace::subscribe(const SubscribeRequest& request, TimePoint now, Answer
     const Result<Subscription*> made = make_subscription(**topic, request, now);
     if (!made) return done(made.error());
     answer_after_commit((*topic)->info(**made), std::move(done));
+}
+
+// Its client is back before its old connection was missed.
+void Namespace::take_over(Subscription& subscription, SessionId session) {
+    if (subscription.session == session) return;
+    subscription.session = session;
+    sessions_.at(session).ephemeral.push_back(subscription.queue->id());
 }
 
 void Namespace::update_subscription(const SubscribeRequest& request, TimePoint now, Answer<SubscriptionInfo> done) {

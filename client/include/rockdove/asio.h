@@ -37,6 +37,8 @@ namespace detail {
 // the client's I/O thread or before the function returns.
 ROCKDOVE_API void start_send(Client& client, std::string_view queue, Message message,
                              std::function<void(std::error_code, Receipt)> done);
+ROCKDOVE_API void start_publish(Client& client, std::string_view topic, Message message,
+                                std::function<void(std::error_code, Receipt)> done);
 // Returns what cancels it. Without an error the job is a real one, with an error an empty one.
 ROCKDOVE_API std::function<void()> start_next(Receiver& receiver, std::function<void(std::error_code, Job)> done);
 ROCKDOVE_API void start_wait(Worker& worker, std::function<void(std::error_code)> done);
@@ -82,6 +84,21 @@ auto send(Client& client, std::string_view queue, Message message, Token&& token
             });
         },
         token, &client, std::string(queue), std::move(message));
+}
+
+// void(boost::system::error_code, Receipt). As send, to a topic.
+template <class Token = asio::deferred_t>
+auto publish(Client& client, std::string_view topic, Message message, Token&& token = {}) {
+    return asio::async_initiate<Token, void(boost::system::error_code, Receipt)>(
+        [](auto handler, Client* to, std::string name, Message body) {
+            using Waiting = detail::Waiting<decltype(handler)>;
+            auto waiting = std::make_shared<Waiting>(std::move(handler));
+            detail::start_publish(*to, name, std::move(body),
+                                  [waiting](std::error_code error, Receipt receipt) mutable {
+                                      Waiting::finish(std::move(waiting), error, std::move(receipt));
+                                  });
+        },
+        token, &client, std::string(topic), std::move(message));
 }
 
 // void(boost::system::error_code, Job). The next job of the receiver; several may wait at a time. Can be cancelled:

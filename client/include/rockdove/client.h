@@ -1,4 +1,5 @@
-// Rockdove's C++ client: send jobs to queues, receive them with workers. Needs the standard library only.
+// Rockdove's C++ client: send jobs to queues, receive them with workers, publish to topics and subscribe to them. Needs the
+// standard library only.
 //
 //     rockdove::Client dove{"rockdove://localhost"};
 //     dove.send("emails", "hello");                       // returns when the broker has stored it
@@ -189,6 +190,8 @@ public:
     Message& reply_to(std::string queue);
     Message& trace(std::string traceparent, std::string tracestate = {});
     Message& max_attempts(std::uint32_t attempts);
+    // With publish(): kUnroutable if no subscription of the topic wants it.
+    Message& mandatory(bool on = true);
 
     [[nodiscard]] std::string_view body() const noexcept { return body_; }
     // The first header of this name. The view lives until the message is changed or gone.
@@ -226,11 +229,12 @@ static_assert(!std::is_aggregate_v<RedriveOptions>);
 // The broker's yes: stored as durably as the queue asks.
 struct Receipt {
     std::string id;              // for people and commands
-    std::uint64_t sequence = 0;  // in its queue
+    std::uint64_t sequence = 0;  // in its queue or topic
     bool duplicate = false;      // was there already: a re-send after a broken connection
     bool ttl_lowered = false;    // its queue allows it less time than it asked for
     std::uint64_t room = 0;      // messages until the queue is full; the largest uint64 if it is not bounded
     Durability durability = Durability::kSync;
+    std::uint32_t routed = 0;  // published to a topic: how many subscriptions get it
 };
 
 // Told what became of a message: exactly one of the two is not null; they live as long as the call. Runs once for each
@@ -283,7 +287,9 @@ public:
     [[nodiscard]] int attempt() const;  // 1 for the first try
     [[nodiscard]] std::uint64_t sequence() const;
     [[nodiscard]] Clock::time_point commit_time() const;
-    [[nodiscard]] const std::string& queue() const;
+    [[nodiscard]] const std::string& queue() const;  // of a subscription: TOPIC/NAME
+    // Of a subscription: messages that it has lost right before this one, to its topic's retention or because it was slow.
+    [[nodiscard]] std::uint64_t missed() const;
     // A fencing token, (epoch, lease): as a pair it grows with every delivery of the message.
     [[nodiscard]] std::pair<std::uint64_t, std::uint32_t> fence() const;
     // Stops when the lease is lost, `longest` is over, or the worker or client stops.
@@ -434,6 +440,69 @@ private:
 };
 static_assert(!std::is_aggregate_v<QueueOptions>);
 
+// Settings of a new topic; what is not set is the broker's default. Without a bound a topic keeps a message until every
+// durable subscription is done with it; with bounds it keeps at least what they say.
+class ROCKDOVE_API TopicOptions {
+public:
+    TopicOptions();
+
+    TopicOptions& durability(Durability durability);        // kSync
+    TopicOptions& retain_age(Millis age);                   // 0: no bound
+    TopicOptions& retain_bytes(std::uint64_t bytes);        // 0: no bound
+    TopicOptions& retain_messages(std::uint64_t messages);  // 0: no bound
+    TopicOptions& retain_until_done(bool until = true);     // with bounds: what all are done with goes earlier
+    TopicOptions& retain_last(bool last = true);            // new subscriptions begin with the last message of each key
+    TopicOptions& best_effort(bool best = true);            // a full subscription misses what it has no room for
+    TopicOptions& ttl(Millis most);                         // bounds every message's time to live; 0: unlimited
+    TopicOptions& dedup_window(Millis time);                // how long a dedup id counts; 10 min
+    // An existing topic is fine if it has these settings, else kConflict.
+    TopicOptions& if_not_exists(bool fine = true);
+
+private:
+    friend detail::Access;
+    std::optional<Durability> durability_;
+    std::optional<std::uint64_t> retain_age_ms_, retain_bytes_, retain_messages_, ttl_ms_, dedup_window_ms_;
+    std::optional<bool> retain_until_done_, retain_last_, best_effort_;
+    bool if_not_exists_ = false;
+};
+static_assert(!std::is_aggregate_v<TopicOptions>);
+
+// Which messages of a topic, and how they are received.
+class ROCKDOVE_API SubscriptionOptions {
+public:
+    SubscriptionOptions();
+
+    // Keeps its place while nobody listens; clients that use one name share its messages. Made on first use; later its
+    // settings must be the same (kConflict). Without it the subscription lives as long as the connection: what is published
+    // while there is none does not come.
+    SubscriptionOptions& durable(std::string name);
+    // "order.*.created": levels separated by dots, * for one, > at the end for one or more. May be called several times;
+    // one must match. Without it: every message.
+    SubscriptionOptions& subject(std::string pattern);
+    SubscriptionOptions& filter(std::string expression);  // as well: docs/features/filters.md, without `age`
+    // Where a new one begins; with what comes next, if not set.
+    SubscriptionOptions& from_start();
+    SubscriptionOptions& from(Clock::time_point time);
+    SubscriptionOptions& from_sequence(std::uint64_t sequence);
+    // Not durable: while it is slow it loses messages, counted (Job::missed), instead of holding the publisher back.
+    SubscriptionOptions& drop_when_slow(bool drop = true);
+    SubscriptionOptions& queue(QueueOptions settings);  // retries, limits, keys; its durability is the topic's
+    // Without it, one that is not durable receives with ack_on_delivery and a prefetch of 1,000.
+    SubscriptionOptions& worker(WorkerOptions options);
+
+private:
+    friend detail::Access;
+    std::string name_, filter_;
+    std::vector<std::string> subjects_;
+    int from_ = 0;
+    std::uint64_t from_seq_ = 0;
+    std::int64_t from_ms_ = 0;
+    bool drop_when_slow_ = false;
+    std::optional<QueueOptions> queue_;
+    std::optional<WorkerOptions> worker_;
+};
+static_assert(!std::is_aggregate_v<SubscriptionOptions>);
+
 // A connection to a broker (one of several endpoints), kept up as long as the object lives. One per process is enough.
 // Owns one I/O thread and the handler threads. Thread-safe; only moving and destroying it need it to be alone.
 class ROCKDOVE_API Client {
@@ -456,13 +525,23 @@ public:
     // the calling thread, before it returns; an empty callback throws kInvalid.
     void send_async(std::string_view queue, Message message, SendCallback done);
 
+    // The same for a topic: every subscription that wants the message gets it. Returns when the broker has stored it, whether
+    // or not anybody wants it (Receipt::routed; Message::mandatory).
+    Receipt publish(std::string_view topic, Message message);
+    std::future<Receipt> publish_async(std::string_view topic, Message message);
+    void publish_async(std::string_view topic, Message message, SendCallback done);
+
     // Start receiving; they return at once, and an unknown queue shows in Worker::wait() or Receiver::next().
     // Throw kInvalid (names, limits) and kClosed.
     Worker receive(std::string queue, Handler handler, WorkerOptions options = {});
     Receiver open_receiver(std::string queue, WorkerOptions options = {});
+    // The same from a topic, through a subscription that is made if there is none.
+    Worker subscribe(std::string topic, Handler handler, SubscriptionOptions options = {});
+    Receiver open_subscription(std::string topic, SubscriptionOptions options = {});
 
     // Blocks. Throws kAlreadyExists, kConflict, kInvalid, ...
     void create_queue(std::string_view name, QueueOptions options = {});
+    void create_topic(std::string_view name, TopicOptions options = {});
     // The same, pipelined: thousands of queues are made while the first would wait for the disk. Errors come through the
     // future. A future that is not waited for changes nothing.
     std::future<void> create_queue_async(std::string_view name, QueueOptions options = {});

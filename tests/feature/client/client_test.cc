@@ -569,3 +569,86 @@ TEST_CASE("a filter receives what matches, and a wrong one says where", "[client
     Receiver wrong = client.open_receiver("jobs", WorkerOptions{}.filter("header.region ="));
     CHECK(code_of([&] { (void)wrong.next(10s); }) == ErrorCode::kInvalid);
 }
+
+TEST_CASE("what is published goes to every subscription that wants it", "[client][feature]") {
+    Daemon daemon(ROCKDOVED_PATH);
+    Client client(quick(daemon));
+    client.create_topic("orders", TopicOptions().retain_age(1h));
+    client.create_topic("orders", TopicOptions().retain_age(1h).if_not_exists());
+    CHECK(code_of([&] { client.create_topic("orders"); }) == ErrorCode::kAlreadyExists);
+    CHECK(client.publish("orders", Message{"early"}.subject("order.eu.created")).routed == 0);
+    CHECK(code_of([&] { client.publish("orders", Message{"x"}.mandatory()); }) == ErrorCode::kUnroutable);
+    CHECK(code_of([&] { client.publish("nowhere", "x"); }) == ErrorCode::kNotFound);
+
+    Receiver audit = client.open_subscription("orders", SubscriptionOptions().durable("audit").from_start());
+    Job early = audit.next();
+    CHECK(early.body() == "early");
+    CHECK(early.queue() == "orders/audit");
+    std::move(early).ack();
+    std::mutex mutex;
+    std::multiset<std::string> created;
+    Worker billing = client.subscribe(
+        "orders",
+        [&](Job& job) -> Outcome {
+            const std::lock_guard lock(mutex);
+            created.emplace(job.body());
+            return {};
+        },
+        SubscriptionOptions().durable("billing").subject("order.*.created"));
+    Receiver live = client.open_subscription("orders");
+    // Attaching goes on in the background: until all three are there.
+    std::uint64_t probes = 0;
+    REQUIRE(comes_true([&] {
+        ++probes;
+        return client.publish("orders", Message{"probe"}.subject("order.eu.created")).routed == 3;
+    }));
+    const Receipt a = client.publish("orders", Message{"a"}.subject("order.eu.created").mandatory());
+    std::future<Receipt> b = client.publish_async("orders", Message{"b"}.subject("order.eu.deleted"));
+    CHECK(a.routed == 3);
+    CHECK(b.get().routed == 2);
+    const auto until = [&](Receiver& from, const std::string& last) {
+        std::vector<std::string> bodies, ids;
+        for (std::string body; body != last;) {
+            Job job = from.next();
+            body = job.body();
+            if (body == "a") CHECK(job.id() == a.id);
+            if (body != "probe") bodies.push_back(body);
+            CHECK(job.missed() == 0);
+            std::move(job).ack();
+        }
+        return bodies;
+    };
+    CHECK(until(audit, "b") == std::vector<std::string>{"a", "b"});
+    CHECK(until(live, "b") == std::vector<std::string>{"a", "b"});
+    REQUIRE(comes_true([&] {
+        const std::lock_guard lock(mutex);
+        return created.count("a") == 1;
+    }));
+    const std::lock_guard lock(mutex);
+    CHECK(created.count("b") == 0);
+}
+
+TEST_CASE("subscriptions come back when the broker does: durable ones where they were", "[client][feature]") {
+    Daemon daemon(ROCKDOVED_PATH);
+    Client client(quick(daemon));
+    client.create_topic("events");
+    Receiver durable = client.open_subscription("events", SubscriptionOptions().durable("d"));
+    Receiver live = client.open_subscription("events");
+    REQUIRE(comes_true([&] { return client.publish("events", "before").routed == 2; }));
+    daemon.kill9();
+    daemon.start();
+    REQUIRE(comes_true([&] { return client.publish("events", "after").routed == 2; }));
+    client.publish("events", "last");
+    const auto until_last = [](Receiver& from) {
+        std::size_t after = 0;
+        for (;;) {
+            Job job = from.next();
+            const std::string body(job.body());
+            std::move(job).ack();
+            if (body == "after") ++after;
+            if (body == "last") return after;
+        }
+    };
+    CHECK(until_last(durable) >= 1);
+    CHECK(until_last(live) >= 1);
+}

@@ -28,10 +28,9 @@ struct Access {
     static std::string& reason(Outcome& outcome) { return outcome.reason_; }
     static std::optional<Millis> after(const Outcome& outcome) { return outcome.after_; }
 
-    static void fill(const QueueOptions& options, v1::QueueCreate& create);
     static void fill(const QueueOptions& options, v1::QueueSettings& settings);
-    static void fill(const TopicOptions& options, v1::TopicCreate& create);
-    static void fill(const SubscriptionOptions& options, v1::SubscriptionCreate& create);
+    static void fill(const QueueOptions& options, v1::QueueCreate& create);
+    static void fill(const TopicOptions& options, std::string_view name, v1::TopicCreate& create);
     static void fill(const RedriveOptions& options, std::string_view queue, v1::Redrive& redrive);
 
     struct WorkerSettings {
@@ -46,13 +45,15 @@ struct Access {
     };
     // Throws kInvalid.
     static WorkerSettings settings(const WorkerOptions& options);
-    static WorkerSettings settings(const SubscriptionOptions& options);
+    static WorkerSettings worker_settings(const SubscriptionOptions& options);
+    // Without a name, if it is ephemeral. Throws kInvalid.
+    static v1::SubscriptionCreate subscription(const SubscriptionOptions& options, std::string topic);
 
     // Appends `message` as a field 15: tag, length, encoded Message. Body first.
     static void encode(const Message& message, std::string& out);
     static std::size_t encoded_size(const Message& message);  // of the Message alone
-    static bool is_mandatory(const Message& message);
     static bool has_properties(const Message& message) { return message.properties_ != nullptr; }
+    static bool mandatory(const Message& message);
 };
 
 // `request_id` as Error::request_id().

@@ -1,7 +1,6 @@
 // The compiled part of rockdove/asio.h. That header is not included here: it needs nothing from us but these functions,
 // and declares them over standard types.
 #include "client/src/core.h"
-#include "client/src/target.h"
 
 namespace rockdove::aio::detail {
 
@@ -28,15 +27,14 @@ ROCKDOVE_API void start_wait(Worker& worker, std::function<void(std::error_code)
 
 void start_send(Client& client, std::string_view queue, Message message,
                 std::function<void(std::error_code, Receipt)> done) {
-    core_of(client)->send(queue, message, rockdove::detail::ReceiptCallback(std::move(done)),
+    core_of(client)->send({.name = queue}, message, rockdove::detail::ReceiptCallback(std::move(done)),
                           rockdove::detail::AtLimit::kFail);
 }
 
 void start_publish(Client& client, std::string_view topic, Message message,
                    std::function<void(std::error_code, Receipt)> done) {
-    using rockdove::detail::Access;
-    core_of(client)->send(rockdove::detail::topic_target(topic, Access::is_mandatory(message)), message,
-                          rockdove::detail::ReceiptCallback(std::move(done)), rockdove::detail::AtLimit::kFail);
+    core_of(client)->send({.name = topic, .topic = true}, message, rockdove::detail::ReceiptCallback(std::move(done)),
+                          rockdove::detail::AtLimit::kFail);
 }
 
 std::function<void()> start_next(Receiver& receiver, std::function<void(std::error_code, Job)> done) {

@@ -5,7 +5,6 @@
 
 #include "client/src/core.h"
 #include "client/src/fast_id.h"
-#include "client/src/target.h"
 #include "protocol/wire.h"
 
 namespace rockdove {
@@ -89,9 +88,11 @@ std::optional<std::string_view> Job::header(std::string_view name) const {
 }
 int Job::attempt() const { return static_cast<int>(delivery_->run->attempt); }
 std::uint64_t Job::sequence() const { return delivery_->sequence; }
-std::uint64_t Job::missed() const { return delivery_->missed; }
 Clock::time_point Job::commit_time() const { return Clock::time_point(Millis(delivery_->run->commit_time_ms)); }
-const std::string& Job::queue() const { return consumer_->queue; }
+const std::string& Job::queue() const { return *delivery_->run->source; }
+std::uint64_t Job::missed() const {
+    return delivery_->sequence == delivery_->run->first_seq ? delivery_->run->missed : 0;
+}
 std::pair<std::uint64_t, std::uint32_t> Job::fence() const { return {delivery_->run->epoch, delivery_->run->lease}; }
 std::stop_token Job::stop_token() const { return consumer_->stop_token(*delivery_); }
 
@@ -197,13 +198,13 @@ Receipt Client::send(std::string_view queue, Message message) {
 std::future<Receipt> Client::send_async(std::string_view queue, Message message) {
     std::promise<Receipt> promise;
     std::future<Receipt> receipt = promise.get_future();
-    checked(core_).send(queue, message, std::move(promise));
+    checked(core_).send({.name = queue}, message, std::move(promise));
     return receipt;
 }
 
 void Client::send_async(std::string_view queue, Message message, SendCallback done) {
     if (!done) detail::fail(ErrorCode::kInvalid, "send_async() needs a callback");
-    checked(core_).send(queue, message, std::move(done));
+    checked(core_).send({.name = queue}, message, std::move(done));
 }
 
 Receipt Client::publish(std::string_view topic, Message message) {
@@ -214,28 +215,13 @@ Receipt Client::publish(std::string_view topic, Message message) {
 std::future<Receipt> Client::publish_async(std::string_view topic, Message message) {
     std::promise<Receipt> promise;
     std::future<Receipt> receipt = promise.get_future();
-    checked(core_).send(detail::topic_target(topic, Access::is_mandatory(message)), message, std::move(promise));
+    checked(core_).send({.name = topic, .topic = true}, message, std::move(promise));
     return receipt;
 }
 
 void Client::publish_async(std::string_view topic, Message message, SendCallback done) {
     if (!done) detail::fail(ErrorCode::kInvalid, "publish_async() needs a callback");
-    checked(core_).send(detail::topic_target(topic, Access::is_mandatory(message)), message, std::move(done));
-}
-
-Worker Client::subscribe(std::string topic, Handler handler, SubscriptionOptions options) {
-    if (!handler) detail::fail(ErrorCode::kInvalid, "subscribe() needs a handler");
-    v1::SubscriptionCreate create;
-    create.set_topic(std::move(topic));
-    Access::fill(options, create);
-    return Access::worker(checked(core_).subscribe(std::move(create), Access::settings(options), std::move(handler)));
-}
-
-Receiver Client::open_subscription(std::string topic, SubscriptionOptions options) {
-    v1::SubscriptionCreate create;
-    create.set_topic(std::move(topic));
-    Access::fill(options, create);
-    return Access::receiver(checked(core_).subscribe(std::move(create), Access::settings(options), {}));
+    checked(core_).send({.name = topic, .topic = true}, message, std::move(done));
 }
 
 Worker Client::receive(std::string queue, Handler handler, WorkerOptions options) {
@@ -245,6 +231,18 @@ Worker Client::receive(std::string queue, Handler handler, WorkerOptions options
 
 Receiver Client::open_receiver(std::string queue, WorkerOptions options) {
     return Access::receiver(checked(core_).attach(std::move(queue), Access::settings(options), {}));
+}
+
+Worker Client::subscribe(std::string topic, Handler handler, SubscriptionOptions options) {
+    if (!handler) detail::fail(ErrorCode::kInvalid, "subscribe() needs a handler");
+    v1::SubscriptionCreate create = Access::subscription(options, std::move(topic));
+    return Access::worker(
+        checked(core_).subscribe(std::move(create), Access::worker_settings(options), std::move(handler)));
+}
+
+Receiver Client::open_subscription(std::string topic, SubscriptionOptions options) {
+    v1::SubscriptionCreate create = Access::subscription(options, std::move(topic));
+    return Access::receiver(checked(core_).subscribe(std::move(create), Access::worker_settings(options), {}));
 }
 
 void Client::create_queue(std::string_view name, QueueOptions options) {
@@ -288,8 +286,7 @@ constexpr Millis kTaskPoll{50};
 
 void Client::create_topic(std::string_view name, TopicOptions options) {
     v1::Frame request;
-    request.mutable_topic_create()->set_name(std::string(name));
-    Access::fill(options, *request.mutable_topic_create());
+    Access::fill(options, name, *request.mutable_topic_create());
     (void)asked(core_, "create_topic()", std::move(request));
 }
 

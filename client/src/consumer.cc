@@ -52,13 +52,14 @@ std::string clean_reason(std::string reason) {
 
 Consumer::Consumer(std::shared_ptr<Core> core, std::uint64_t consumer_number, std::string queue_name,
                    Access::WorkerSettings worker_settings, Handler handler,
-                   std::optional<v1::SubscriptionCreate> create)
+                   std::optional<v1::SubscriptionCreate> subscription)
     : number(consumer_number),
       queue(std::move(queue_name)),
       settings(std::move(worker_settings)),
-      subscription(std::move(create)),
       core_(std::move(core)),
-      handler_(std::move(handler)) {}
+      handler_(std::move(handler)),
+      subscription_(std::move(subscription)),
+      source_(std::make_shared<const std::string>(queue)) {}
 
 // --- any thread ---
 
@@ -137,7 +138,7 @@ void Consumer::begin_stop() {
         if (stopping_ || ended_) return;
         stopping_ = true;
         take_buffered(entries);
-        for (auto& [sequence, delivery] : held_) {
+        for (auto& [place, delivery] : held_) {
             if (delivery->phase == Phase::kWorking) request_stop(*delivery, stops);
         }
         nexts.swap(nexts_);
@@ -161,7 +162,7 @@ void Consumer::stop(Millis within) {
             return;
         }
         if (busy_ > 0) {
-            for (auto& [sequence, delivery] : held_) {
+            for (auto& [place, delivery] : held_) {
                 if (delivery->phase == Phase::kWorking) delivery->phase = Phase::kGone;
             }
         }

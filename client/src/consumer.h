@@ -25,12 +25,14 @@ base::Error stale_lease(const Delivery& delivery, const std::string& queue);
 
 class Consumer : public std::enable_shared_from_this<Consumer> {
 public:
-    // Without a handler it is a Receiver's.
+    // Without a handler it is a Receiver's. With a subscription that is its source, made on each connection; then `queue` is
+    // TOPIC/NAME. NAME of an ephemeral one is only the beginning: each connection's has a name of its own, since the broker
+    // may still keep the one of a connection that has broken.
     Consumer(std::shared_ptr<Core> core, std::uint64_t number, std::string queue, Access::WorkerSettings settings,
              Handler handler, std::optional<v1::SubscriptionCreate> subscription = {});
 
     const std::uint64_t number;
-    const std::string queue;  // or TOPIC/NAME
+    const std::string queue;
     const Access::WorkerSettings settings;
 
     // --- any thread ---
@@ -60,13 +62,19 @@ public:
     bool run_handlers(const std::function<bool()>& others_wait);
 
     // --- I/O thread ---
-    // Of a subscription: what makes it, asked for before each attaching.
-    std::optional<v1::SubscriptionCreate> subscription;
-    void on_subscribed();
     void on_deliver(std::string_view deliver);
     void on_recall(const v1::Recall& recall);
     void on_started(const std::vector<std::shared_ptr<Delivery>>& asked, const base::Result<v1::Frame>& answer);
     void fill(v1::Consume& consume);
+    [[nodiscard]] bool subscribes() const { return subscription_.has_value(); }
+    // Before Consume, on each connection; they are told apart by their numbers.
+    void fill(v1::SubscriptionCreate& create, std::uint64_t connection);
+    void on_subscribed() { subscribed_ = true; }
+    // It came from an ephemeral subscription that is gone. The one made in its place uses the same numbers, so the broker
+    // must not hear of it.
+    [[nodiscard]] bool is_of_the_past(const Delivery& delivery) const { return delivery.run->source != source_; }
+    // The broker has something of ours that goes only with this connection: true, and it is named.
+    bool fill(v1::SubscriptionDelete& remove, std::uint64_t connection) const;
     void on_attached(const v1::ConsumeOk& answer);
     void on_detached() { attached_ = false; }
     SteadyTime tick(SteadyTime now);  // renews leases; when to look again
@@ -105,6 +113,7 @@ private:
 
     const std::shared_ptr<Core> core_;
     const Handler handler_;
+    const std::optional<v1::SubscriptionCreate> subscription_;
 
     std::mutex mutex_;
     std::condition_variable arrived_;                                           // buffer, or the end
@@ -113,7 +122,7 @@ private:
     std::deque<std::shared_ptr<Delivery>> unstarted_;                           // with explicit_start: to be begun
     std::size_t starting_ = 0;                                                  // of which the broker has been asked
     std::size_t waiting_ = 0;                                                   // threads in next()
-    boost::unordered_flat_map<std::uint64_t, std::shared_ptr<Delivery>> held_;  // by sequence: all but kGone
+    boost::unordered_flat_map<std::uint64_t, std::shared_ptr<Delivery>> held_;  // by place: all but kGone
     std::deque<std::pair<const void*, NextCallback>> nexts_;
     std::vector<std::function<void(std::optional<base::Error>)>> end_callbacks_;
     std::size_t tokens_ = 0;  // places in the pool's queue, or threads of it
@@ -126,7 +135,11 @@ private:
 
     // The I/O thread's.
     bool attached_ = false;
-    Millis lease_{0};  // in force
+    Millis lease_{0};                            // in force
+    std::shared_ptr<const std::string> source_;  // what the broker knows as our queue
+    std::uint64_t subscribed_on_ = 0;            // connection for which source_ is
+    bool subscribed_ = false;                    // once at least
+    std::uint64_t next_place_ = 1;
     SteadyTime look_at_ = SteadyTime::max();
     std::vector<SettleEntry> backlog_;
 };

@@ -1,6 +1,5 @@
 // Consumer on the I/O thread: deliveries in, leases renewed, coming back after a lost connection.
 #include <algorithm>
-#include <utility>
 
 #include "client/src/consumer.h"
 #include "client/src/core.h"
@@ -12,8 +11,8 @@ namespace rockdove::detail {
 void Consumer::on_deliver(std::string_view deliver) {
     auto run = std::make_shared<Run>();
     run->bytes = std::string(deliver);
+    run->source = source_;
     std::size_t count = 0;
-    std::uint64_t missed = 0;
     protocol::FieldReader in(run->bytes);
     while (in.next()) {
         const auto& field = in.field();
@@ -43,7 +42,7 @@ void Consumer::on_deliver(std::string_view deliver) {
                 run->original_seq = field.value;
                 break;
             case 10:
-                missed = field.value;
+                run->missed = field.value;
                 break;
             case 15:
                 ++count;
@@ -69,11 +68,12 @@ void Consumer::on_deliver(std::string_view deliver) {
             delivery->run = run;
             delivery->message = again.field().bytes;
             delivery->sequence = sequence++;
-            delivery->missed = std::exchange(missed, 0);
+            // A subscription that was made anew counts anew: its messages must not push out those that wait here.
+            delivery->place = settings.ack_on_delivery && subscription_ ? next_place_++ : delivery->sequence;
             const bool leased = !settings.explicit_start && !settings.ack_on_delivery;
             delivery->lease_end = leased ? now + run->lease_time : SteadyTime::max();
             delivery->renew_at = leased ? now + run->lease_time / 3 : SteadyTime::max();
-            auto& place = held_[delivery->sequence];
+            auto& place = held_[delivery->place];
             if (place && place->phase != Phase::kSettling) {  // given to us anew: the old lease is over
                 if (place->phase == Phase::kBuffered) std::erase(buffer_, place);
                 if (place->phase == Phase::kUnstarted) std::erase(unstarted_, place);
@@ -130,7 +130,7 @@ void Consumer::on_recall(const v1::Recall& recall) {
     std::erase_if(unstarted_, [&](const std::shared_ptr<Delivery>& delivery) {
         if (!recalled(delivery)) return false;
         delivery->phase = Phase::kGone;
-        const auto found = held_.find(delivery->sequence);
+        const auto found = held_.find(delivery->place);
         if (found != held_.end() && found->second == delivery) held_.erase(found);
         return true;
     });
@@ -163,6 +163,8 @@ void Consumer::on_started(const std::vector<std::shared_ptr<Delivery>>& asked, c
             run->id_prefix = delivery->run->id_prefix;
             run->first_seq = delivery->run->first_seq;
             run->original_seq = delivery->run->original_seq;
+            run->missed = delivery->run->missed;
+            run->source = delivery->run->source;
             run->commit_time_ms = delivery->run->commit_time_ms;
             run->epoch = begun->epoch();
             run->lease = begun->lease();
@@ -203,7 +205,11 @@ void Consumer::dispatch(std::unique_lock<std::mutex>& lock) {
 void Consumer::fill(v1::Consume& consume) {
     std::vector<std::shared_ptr<Delivery>> all;
     const std::lock_guard lock(mutex_);
-    subscription ? consume.set_subscription(queue) : consume.set_queue(queue);
+    if (subscription_) {
+        consume.set_subscription(*source_);
+    } else {
+        consume.set_queue(queue);
+    }
     consume.set_consumer(number);
     consume.set_name(settings.name);
     credit_told = paused_ || stopping_ ? 0 : settings.prefetch;
@@ -215,7 +221,7 @@ void Consumer::fill(v1::Consume& consume) {
     consume.set_ack_on_delivery(settings.ack_on_delivery);
     if (settings.ack_on_delivery) return;  // nothing here is the broker's any more
     all.reserve(held_.size());
-    for (const auto& [sequence, delivery] : held_) {
+    for (const auto& [place, delivery] : held_) {
         const Phase phase = delivery->phase;
         if (phase != Phase::kGone && phase != Phase::kUnstarted && phase != Phase::kStarting) all.push_back(delivery);
     }
@@ -225,8 +231,22 @@ void Consumer::fill(v1::Consume& consume) {
     }
 }
 
-// What is made anew later, after a lost connection, goes on with what comes then.
-void Consumer::on_subscribed() { subscription->clear_from(); }
+void Consumer::fill(v1::SubscriptionCreate& create, std::uint64_t connection) {
+    create = *subscription_;
+    if (subscribed_) create.clear_from();  // from the end: what comes before it has had its chance
+    if (!create.ephemeral()) return;
+    create.set_name(create.name() + "-" + std::to_string(connection));
+    if (std::exchange(subscribed_on_, connection) == connection) return;
+    source_ = std::make_shared<const std::string>(create.topic() + "/" + create.name());
+}
+
+bool Consumer::fill(v1::SubscriptionDelete& remove, std::uint64_t connection) const {
+    if (!subscription_ || !subscription_->ephemeral() || subscribed_on_ != connection) return false;
+    remove.set_topic(subscription_->topic());
+    remove.set_name(source_->substr(subscription_->topic().size() + 1));
+    remove.set_if_exists(true);
+    return true;
+}
 
 void Consumer::on_attached(const v1::ConsumeOk& answer) {
     attached_ = true;
@@ -234,7 +254,7 @@ void Consumer::on_attached(const v1::ConsumeOk& answer) {
     std::vector<std::shared_ptr<Delivery>> lost;
     {
         const std::lock_guard lock(mutex_);
-        for (const auto& [sequence, delivery] : held_) {
+        for (const auto& [place, delivery] : held_) {
             if (settings.ack_on_delivery) break;
             const bool kept = std::any_of(answer.held().begin(), answer.held().end(),
                                           [&](const v1::SeqRange& range) { return contains(range, *delivery); });
@@ -270,7 +290,7 @@ void Consumer::lose(const std::vector<std::shared_ptr<Delivery>>& deliveries) {
         if (delivery->phase == Phase::kUnstarted) std::erase(unstarted_, delivery);
         if (delivery->phase == Phase::kWorking) request_stop(*delivery, stops);
         delivery->phase = Phase::kGone;
-        const auto found = held_.find(delivery->sequence);
+        const auto found = held_.find(delivery->place);
         if (found != held_.end() && found->second == delivery) held_.erase(found);
     }
 }
@@ -278,7 +298,7 @@ void Consumer::lose(const std::vector<std::shared_ptr<Delivery>>& deliveries) {
 void Consumer::settled(const std::shared_ptr<Delivery>& delivery) {
     const std::lock_guard lock(mutex_);
     delivery->phase = Phase::kGone;
-    const auto found = held_.find(delivery->sequence);
+    const auto found = held_.find(delivery->place);
     if (found != held_.end() && found->second == delivery) held_.erase(found);
 }
 
@@ -296,7 +316,7 @@ SteadyTime Consumer::tick(SteadyTime now) {
         Stops stops;
         const std::lock_guard lock(mutex_);
         bool due = false;
-        for (const auto& [sequence, delivery] : held_) {
+        for (const auto& [place, delivery] : held_) {
             Delivery& d = *delivery;
             if (d.phase != Phase::kBuffered && d.phase != Phase::kWorking) continue;
             if (now >= d.lease_end) {
@@ -395,7 +415,7 @@ void Consumer::end(std::optional<base::Error> error) {
         ended_ = true;
         error_ = std::move(error);
         reason = stopping_ ? std::nullopt : error_;
-        for (auto& [sequence, delivery] : held_) {
+        for (auto& [place, delivery] : held_) {
             if (delivery->phase == Phase::kWorking) request_stop(*delivery, stops);
             delivery->phase = Phase::kGone;
         }

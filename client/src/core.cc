@@ -142,9 +142,9 @@ void Core::check_may_block(std::string_view what) const {
     }
 }
 
-void Core::send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit) {
+void Core::send(Target to, const Message& message, SendWaiter waiter, AtLimit at_limit) {
     if (at_limit == AtLimit::kBlock && on_io_thread()) at_limit = AtLimit::kThrow;
-    if (producer_.send(queue, message, std::move(waiter), at_limit)) wake(true);
+    if (producer_.send(to, message, std::move(waiter), at_limit)) wake(true);
 }
 
 void Core::flush() {
@@ -171,35 +171,30 @@ void Core::call(v1::Frame request_frame, Millis timeout, std::function<void(base
 }
 
 std::shared_ptr<Consumer> Core::attach(std::string queue, Access::WorkerSettings settings, Handler handler) {
-    // A subscription's queue is TOPIC/NAME.
-    const std::size_t slash = queue.find('/');
-    auto checked = base::check_name("queue name", std::string_view(queue).substr(0, slash));
-    if (checked && slash != std::string::npos) checked = base::check_name("queue name", queue.substr(slash + 1));
+    const auto checked = base::check_name("queue name", queue);
     if (!checked) throw to_public(checked.error());
-    return add_consumer(std::move(queue), std::move(settings), std::move(handler), std::nullopt);
-}
-
-std::shared_ptr<Consumer> Core::subscribe(v1::SubscriptionCreate create, Access::WorkerSettings settings,
-                                          Handler handler) {
-    auto checked = base::check_name("topic name", create.topic());
-    if (checked && !create.name().empty()) checked = base::check_name("subscription name", create.name());
-    if (!checked) throw to_public(checked.error());
-    std::string queue = create.topic() + "/" + create.name();
-    return add_consumer(std::move(queue), std::move(settings), std::move(handler), std::move(create));
-}
-
-std::shared_ptr<Consumer> Core::add_consumer(std::string queue, Access::WorkerSettings settings, Handler handler,
-                                             std::optional<v1::SubscriptionCreate> subscription) {
     const std::uint64_t number = next_consumer_.fetch_add(1);
+    if (settings.name.empty()) settings.name = made_up_name(number);
+    return add(std::make_shared<Consumer>(shared_from_this(), number, std::move(queue), std::move(settings),
+                                          std::move(handler)));
+}
+
+std::shared_ptr<Consumer> Core::subscribe(v1::SubscriptionCreate subscription, Access::WorkerSettings settings,
+                                          Handler handler) {
+    const std::uint64_t number = next_consumer_.fetch_add(1);
+    if (settings.name.empty()) settings.name = made_up_name(number);
+    if (subscription.ephemeral()) subscription.set_name(made_up_name(number));
+    std::string name = subscription.topic() + "/" + subscription.name();
+    return add(std::make_shared<Consumer>(shared_from_this(), number, std::move(name), std::move(settings),
+                                          std::move(handler), std::move(subscription)));
+}
+
+std::string Core::made_up_name(std::uint64_t consumer) const {
     const std::string base_name = base::check_name("name", config_.name) ? config_.name : "client";
-    const std::string made_up = base_name + "-" + random_name_.substr(2, 12) + "-" + std::to_string(number);
-    if (settings.name.empty()) settings.name = made_up;
-    if (subscription && subscription->name().empty()) {
-        subscription->set_name(made_up);
-        queue += made_up;
-    }
-    auto consumer = std::make_shared<Consumer>(shared_from_this(), number, std::move(queue), std::move(settings),
-                                               std::move(handler), std::move(subscription));
+    return base_name + "-" + random_name_.substr(2, 12) + "-" + std::to_string(consumer);
+}
+
+std::shared_ptr<Consumer> Core::add(std::shared_ptr<Consumer> consumer) {
     {
         const std::lock_guard lock(mutex_);
         if (closed_) throw to_public(*closed_);

@@ -37,14 +37,14 @@ public:
     void start();  // throws unless connected, or wait_for_broker
     void close(Millis grace);
     void abandon();  // close, from where one must not block
-    void send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit = AtLimit::kBlock);
+    void send(Target to, const Message& message, SendWaiter waiter, AtLimit at_limit = AtLimit::kBlock);
     void flush();
     base::Result<v1::Frame> call(v1::Frame request, Millis timeout);
     // Pipelined. `done` is called once: on the I/O thread, or at once if the client is closed.
     void call(v1::Frame request, Millis timeout, std::function<void(base::Result<v1::Frame>)> done);
     std::shared_ptr<Consumer> attach(std::string queue, Access::WorkerSettings settings, Handler handler);
-    // To a subscription, which is made if there is none. One without a name gets one.
-    std::shared_ptr<Consumer> subscribe(v1::SubscriptionCreate create, Access::WorkerSettings settings,
+    // As Access::subscription() makes it.
+    std::shared_ptr<Consumer> subscribe(v1::SubscriptionCreate subscription, Access::WorkerSettings settings,
                                         Handler handler);
     void settle(std::vector<SettleEntry> entries);
     void submit(std::shared_ptr<Consumer> consumer) { pool_.submit(std::move(consumer)); }
@@ -86,6 +86,8 @@ private:
         std::optional<base::Error> terminal;
     };
 
+    std::string made_up_name(std::uint64_t consumer) const;
+    std::shared_ptr<Consumer> add(std::shared_ptr<Consumer> consumer);
     void wake(bool may_write = false);
     bool write_here();
     void run();
@@ -126,10 +128,9 @@ private:
     void put_one_settle(const std::shared_ptr<Consumer>& consumer, std::vector<SettleEntry> entries);
     void gather(std::vector<asio::const_buffer>& buffers);
     void put_credit(Consumer& consumer);
-    std::shared_ptr<Consumer> add_consumer(std::string queue, Access::WorkerSettings settings, Handler handler,
-                                           std::optional<v1::SubscriptionCreate> subscription);
     void attach_now(const std::shared_ptr<Consumer>& consumer);
-    void consume_now(const std::shared_ptr<Consumer>& consumer);
+    void consume(const std::shared_ptr<Consumer>& consumer);
+    void on_subscribe_answer(const std::shared_ptr<Consumer>& consumer, const base::Result<v1::Frame>& answer);
     void on_attach_answer(const std::shared_ptr<Consumer>& consumer, const base::Result<v1::Frame>& answer);
     void detach_now(const std::shared_ptr<Consumer>& consumer);
     void end_consumer(const std::shared_ptr<Consumer>& consumer, std::optional<base::Error> error);
@@ -201,6 +202,7 @@ private:
     std::map<std::uint64_t, std::shared_ptr<Consumer>> consumers_;
     std::map<std::uint64_t, SteadyTime> attach_again_;  // consumers to which the broker said "not now"
     std::size_t attaching_ = 0;
+    std::uint64_t connections_ = 0;  // so far: the number of the present one
 };
 
 }  // namespace rockdove::detail

@@ -283,6 +283,7 @@ void Core::connected(const std::string& endpoint, bool new_life) {
     cluster_id_ = welcome_.cluster_id();
     producer_epoch_ = welcome_.producer_epoch();
     connected_ = true;
+    ++connections_;
     writing_ = leaving_ = false;
     come_back_after_ = Millis{0};
     drop_reason_.reset();

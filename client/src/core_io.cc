@@ -40,6 +40,10 @@ bool only_reads(const v1::Frame& frame) {
         case v1::Frame::kQueuePeek:
         case v1::Frame::kQueueKeys:
         case v1::Frame::kExplain:
+        case v1::Frame::kTopicShow:
+        case v1::Frame::kTopicList:
+        case v1::Frame::kSubscriptionShow:
+        case v1::Frame::kSubscriptionList:
         case v1::Frame::kStatsRequest:
         case v1::Frame::kPing:
             return true;
@@ -283,6 +287,15 @@ void Core::take_settles() {
 
 // One Settle for each (outcome, reason, after).
 void Core::put_settles(const std::shared_ptr<Consumer>& consumer, std::vector<SettleEntry> entries) {
+    std::erase_if(entries, [&](SettleEntry& entry) {
+        if (!consumer->is_of_the_past(*entry.delivery)) return false;
+        consumer->settled(entry.delivery);
+        const bool done = consumer->settings.ack_on_delivery;  // when it was sent
+        if (entry.waiter) {
+            entry.waiter->set_value(done ? std::nullopt : std::optional(stale_lease(*entry.delivery, consumer->queue)));
+        }
+        return true;
+    });
     const auto fate = [](const SettleEntry& entry) { return std::tie(entry.outcome, entry.after, entry.reason); };
     const auto same = [&](const SettleEntry& a, const SettleEntry& b) { return fate(a) == fate(b); };
     if (std::adjacent_find(entries.begin(), entries.end(), std::not_fn(same)) != entries.end()) {
@@ -375,18 +388,22 @@ void Core::gather(std::vector<asio::const_buffer>& buffers) {
 
 void Core::attach_now(const std::shared_ptr<Consumer>& consumer) {
     ++attaching_;
-    if (!consumer->subscription) return consume_now(consumer);
+    if (!consumer->subscribes()) return consume(consumer);
     v1::Frame frame;
-    *frame.mutable_subscription_create() = *consumer->subscription;
+    consumer->fill(*frame.mutable_subscription_create(), connections_);
     const SteadyTime deadline = std::chrono::steady_clock::now() + config_.operation_timeout;
-    request(std::move(frame), deadline, true, [this, consumer](const base::Result<v1::Frame>& answer) {
-        if (!connected_ || !answer) return on_attach_answer(consumer, answer);
-        consumer->on_subscribed();
-        consume_now(consumer);
-    });
+    request(std::move(frame), deadline, true,
+            [this, consumer](base::Result<v1::Frame> answer) { on_subscribe_answer(consumer, answer); });
 }
 
-void Core::consume_now(const std::shared_ptr<Consumer>& consumer) {
+void Core::on_subscribe_answer(const std::shared_ptr<Consumer>& consumer, const base::Result<v1::Frame>& answer) {
+    if (!connected_ || !answer) return on_attach_answer(consumer, answer);
+    consumer->on_subscribed();
+    if (consumers_.find(consumer->number) != consumers_.end()) return consume(consumer);
+    on_attach_answer(consumer, base::Error(base::ErrorCode::kClosed, "ended before it was attached"));
+}
+
+void Core::consume(const std::shared_ptr<Consumer>& consumer) {
     v1::Frame frame;
     consumer->fill(*frame.mutable_consume());
     const SteadyTime deadline = std::chrono::steady_clock::now() + config_.operation_timeout;
@@ -445,6 +462,11 @@ void Core::end_consumer(const std::shared_ptr<Consumer>& consumer, std::optional
     attach_again_.erase(consumer->number);
     if (consumers_.erase(consumer->number) == 0) return;
     consumer->end(std::move(error));
+    // The broker would keep it as long as the connection, and hold publishers back when it is full.
+    v1::Frame frame;
+    if (!connected_ || !consumer->fill(*frame.mutable_subscription_delete(), connections_)) return;
+    const SteadyTime deadline = std::chrono::steady_clock::now() + config_.operation_timeout;
+    request(std::move(frame), deadline, true, [](const base::Result<v1::Frame>&) {});
 }
 
 // --- the clock ---

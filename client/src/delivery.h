@@ -26,7 +26,9 @@ struct Run {
     std::shared_ptr<const Run> buffered;  // of a run that was started: what it was before, with the bytes
     std::string_view id_prefix;
     std::uint64_t first_seq = 0;
-    std::uint64_t original_seq = 0;  // for the id of the first, where it is not first_seq; the others follow on
+    std::uint64_t original_seq = 0;             // for the id of the first, the others follow on; 0: as first_seq
+    std::uint64_t missed = 0;                   // lost right before the first
+    std::shared_ptr<const std::string> source;  // the queue, or TOPIC/NAME of the subscription
     std::uint64_t epoch = 0;
     std::uint32_t lease = 0;
     std::uint32_t attempt = 0;
@@ -47,7 +49,7 @@ struct Delivery {
     std::shared_ptr<const Run> run;
     std::string_view message;
     std::uint64_t sequence = 0;
-    std::uint64_t missed = 0;  // lost before this one
+    std::uint64_t place = 0;  // among those its consumer holds
 
     std::string id;  // made when asked for; the job's thread only
 

@@ -15,10 +15,12 @@ struct Message::Properties {
     std::uint64_t delay_ms = 0, ttl_ms = 0;
     std::int64_t not_before_ms = 0;
     std::uint32_t max_attempts = 0;
-    bool mandatory = false;
+    bool mandatory = false;  // says the frame, not the message
 };
 
 namespace {
+
+constexpr std::uint32_t kEphemeralPrefetch = 1'000;
 
 std::uint64_t positive_ms(std::string_view what, Millis value) {
     if (value.count() < 0) detail::fail(ErrorCode::kInvalid, std::string(what) + " must not be negative");
@@ -107,9 +109,8 @@ Message& Message::max_attempts(std::uint32_t attempts) {
     properties().max_attempts = attempts;
     return *this;
 }
-
 Message& Message::mandatory(bool on) {
-    properties().mandatory = on;
+    if (on || properties_) properties().mandatory = on;
     return *this;
 }
 
@@ -122,8 +123,6 @@ std::optional<std::string_view> Message::header(std::string_view name) const {
 }
 
 namespace detail {
-
-bool Access::is_mandatory(const Message& message) { return message.properties_ && message.properties_->mandatory; }
 
 std::size_t Access::encoded_size(const Message& message) {
     using protocol::bytes_field_size;
@@ -186,6 +185,8 @@ void Access::encode(const Message& message, std::string& out) {
     fields.varint(17, p.max_attempts);
 }
 
+bool Access::mandatory(const Message& message) { return message.properties_ && message.properties_->mandatory; }
+
 Access::WorkerSettings Access::settings(const WorkerOptions& options) {
     WorkerSettings settings{options.concurrency_,    options.prefetch_,       options.prefetch_bytes_, options.lease_,
                             options.longest_,        options.stop_within_,    options.name_,           options.filter_,
@@ -207,6 +208,65 @@ Access::WorkerSettings Access::settings(const WorkerOptions& options) {
         if (!checked) throw to_public(checked.error());
     }
     return settings;
+}
+
+Access::WorkerSettings Access::worker_settings(const SubscriptionOptions& options) {
+    if (options.worker_) return settings(*options.worker_);
+    if (!options.name_.empty()) return settings(WorkerOptions());
+    return settings(WorkerOptions().ack_on_delivery().prefetch(kEphemeralPrefetch));
+}
+
+v1::SubscriptionCreate Access::subscription(const SubscriptionOptions& options, std::string topic) {
+    auto checked = base::check_name("topic name", topic);
+    if (checked && !options.name_.empty()) checked = base::check_name("subscription name", options.name_);
+    if (!checked) throw to_public(checked.error());
+    if (options.drop_when_slow_ && !options.name_.empty()) {
+        fail(ErrorCode::kInvalid,
+             "drop_when_slow() is for ephemeral subscriptions; a durable one never holds a publisher "
+             "back, and queue(QueueOptions{}.drop_oldest()) bounds it");
+    }
+    v1::SubscriptionCreate create;
+    create.set_topic(std::move(topic));
+    create.set_name(options.name_);
+    create.set_ephemeral(options.name_.empty());
+    create.set_if_not_exists(true);
+    v1::SubscriptionSettings& settings = *create.mutable_settings();
+    for (const std::string& subject : options.subjects_) settings.add_subjects(subject);
+    if (!options.filter_.empty()) settings.set_filter(options.filter_);
+    fill(options.queue_, *settings.mutable_queue());
+    if (options.drop_when_slow_) settings.mutable_queue()->set_overflow(v1::DROP_OLDEST);
+    switch (options.from_) {
+        case SubscriptionOptions::From::kEnd:
+            break;
+        case SubscriptionOptions::From::kStart:
+            create.mutable_from()->set_from(v1::FROM_START);
+            break;
+        case SubscriptionOptions::From::kTime:
+            create.mutable_from()->set_from(v1::FROM_TIME);
+            create.mutable_from()->set_time_ms(options.from_ms_);
+            break;
+        case SubscriptionOptions::From::kSequence:
+            create.mutable_from()->set_from(v1::FROM_SEQ);
+            create.mutable_from()->set_seq(options.from_sequence_);
+            break;
+    }
+    return create;
+}
+
+void Access::fill(const TopicOptions& options, std::string_view name, v1::TopicCreate& create) {
+    create.set_name(std::string(name));
+    create.set_if_not_exists(options.if_not_exists_);
+    v1::TopicSettings& settings = *create.mutable_settings();
+    if (options.durability_)
+        settings.set_durability(static_cast<v1::Durability>(static_cast<int>(*options.durability_) + 1));
+    if (options.retain_age_ms_) settings.set_retain_age_ms(*options.retain_age_ms_);
+    if (options.retain_bytes_) settings.set_retain_bytes(*options.retain_bytes_);
+    if (options.retain_messages_) settings.set_retain_messages(*options.retain_messages_);
+    if (options.retain_until_done_) settings.set_retain_until_done(*options.retain_until_done_);
+    if (options.retain_last_) settings.set_retain_last(*options.retain_last_);
+    if (options.best_effort_) settings.set_best_effort(*options.best_effort_);
+    if (options.ttl_ms_) settings.set_ttl_ms(*options.ttl_ms_);
+    if (options.dedup_window_ms_) settings.set_dedup_window_ms(*options.dedup_window_ms_);
 }
 
 void Access::fill(const QueueOptions& options, v1::QueueCreate& create) {
@@ -420,6 +480,95 @@ QueueOptions& QueueOptions::oldest_every(std::uint32_t n) {
 }
 QueueOptions& QueueOptions::if_not_exists(bool fine) {
     if_not_exists_ = fine;
+    return *this;
+}
+
+TopicOptions::TopicOptions() = default;
+TopicOptions& TopicOptions::durability(Durability durability) {
+    durability_ = durability;
+    return *this;
+}
+TopicOptions& TopicOptions::retain_age(Millis age) {
+    retain_age_ms_ = positive_ms("retain_age", age);
+    return *this;
+}
+TopicOptions& TopicOptions::retain_bytes(std::uint64_t bytes) {
+    retain_bytes_ = bytes;
+    return *this;
+}
+TopicOptions& TopicOptions::retain_messages(std::uint64_t messages) {
+    retain_messages_ = messages;
+    return *this;
+}
+TopicOptions& TopicOptions::retain_until_done(bool until_done) {
+    retain_until_done_ = until_done;
+    return *this;
+}
+TopicOptions& TopicOptions::retain_last(bool retain) {
+    retain_last_ = retain;
+    return *this;
+}
+TopicOptions& TopicOptions::best_effort(bool on) {
+    best_effort_ = on;
+    return *this;
+}
+TopicOptions& TopicOptions::ttl(Millis most) {
+    ttl_ms_ = positive_ms("ttl", most);
+    return *this;
+}
+TopicOptions& TopicOptions::dedup_window(Millis time) {
+    dedup_window_ms_ = positive_ms("dedup_window", time);
+    return *this;
+}
+TopicOptions& TopicOptions::if_not_exists(bool fine) {
+    if_not_exists_ = fine;
+    return *this;
+}
+
+SubscriptionOptions::SubscriptionOptions() = default;
+SubscriptionOptions& SubscriptionOptions::durable(std::string name) {
+    if (name.empty()) detail::fail(ErrorCode::kInvalid, "durable() needs a name; an ephemeral subscription has none");
+    name_ = std::move(name);
+    return *this;
+}
+SubscriptionOptions& SubscriptionOptions::subject(std::string pattern) {
+    subjects_.push_back(std::move(pattern));
+    return *this;
+}
+SubscriptionOptions& SubscriptionOptions::filter(std::string expression) {
+    filter_ = std::move(expression);
+    return *this;
+}
+SubscriptionOptions& SubscriptionOptions::from_start() {
+    from_ = From::kStart;
+    return *this;
+}
+SubscriptionOptions& SubscriptionOptions::from(Clock::time_point time) {
+    const std::int64_t ms = std::chrono::ceil<Millis>(time.time_since_epoch()).count();
+    if (ms <= 0)
+        detail::fail(ErrorCode::kInvalid, "from() needs a time after 1970; from_start() begins with the oldest");
+    from_ = From::kTime;
+    from_ms_ = ms;
+    return *this;
+}
+SubscriptionOptions& SubscriptionOptions::from_sequence(std::uint64_t sequence) {
+    if (sequence == 0) {
+        detail::fail(ErrorCode::kInvalid, "sequences count from 1; from_start() begins with the oldest message");
+    }
+    from_ = From::kSequence;
+    from_sequence_ = sequence;
+    return *this;
+}
+SubscriptionOptions& SubscriptionOptions::drop_when_slow(bool drop) {
+    drop_when_slow_ = drop;
+    return *this;
+}
+SubscriptionOptions& SubscriptionOptions::queue(QueueOptions options) {
+    queue_ = std::move(options);
+    return *this;
+}
+SubscriptionOptions& SubscriptionOptions::worker(WorkerOptions options) {
+    worker_ = std::move(options);
     return *this;
 }
 

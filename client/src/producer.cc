@@ -4,7 +4,6 @@
 #include <tuple>
 
 #include "client/src/fast_id.h"
-#include "client/src/target.h"
 #include "protocol/base/check.h"
 #include "protocol/frame.h"
 #include "protocol/message_view.h"
@@ -29,8 +28,7 @@ struct Exception {
     std::optional<base::Error> error;
 };
 
-// Messages [first, end) that so many subscriptions get.
-struct Routed {
+struct RoutedRange {
     std::uint64_t first = 0, end = 0;
     std::uint32_t subscriptions = 0;
 };
@@ -41,7 +39,7 @@ struct ConfirmView {
     Durability durability = Durability::kSync;
     std::vector<Exception> exceptions;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> ttl_lowered;  // [first, end), ascending
-    std::vector<Routed> routed;                                        // ascending
+    std::vector<RoutedRange> routed;                                   // ascending
     bool ok = true;
 };
 
@@ -98,14 +96,14 @@ std::pair<std::uint64_t, std::uint64_t> read_range(std::string_view bytes, bool&
     return {first, first + count};
 }
 
-Routed read_routed(std::string_view bytes, bool& ok) {
-    Routed routed;
-    std::tie(routed.first, routed.end) = read_range(bytes, ok);
+RoutedRange read_routed(std::string_view bytes, bool& ok) {
+    RoutedRange range;
+    std::tie(range.first, range.end) = read_range(bytes, ok);
     protocol::FieldReader in(bytes);
     while (in.next()) {
-        if (in.field().number == 3) routed.subscriptions = static_cast<std::uint32_t>(in.field().value);
+        if (in.field().number == 3) range.subscriptions = static_cast<std::uint32_t>(in.field().value);
     }
-    return routed;
+    return range;
 }
 
 ConfirmView read_confirm(std::string_view bytes) {
@@ -198,22 +196,25 @@ bool Producer::room_for(std::size_t bytes) const {
            (pending_bytes_ + bytes <= config_.pending_bytes || pending_messages_ == 0);
 }
 
-std::shared_ptr<Batch> Producer::open_batch(std::string_view queue, std::size_t record_bytes) {
+std::shared_ptr<Batch> Producer::open_batch(Target to, bool mandatory, std::size_t record_bytes) {
     const auto now = std::chrono::steady_clock::now();
     const auto fits = [&](const Batch& batch) {
         return batch.waiters.size() < kBatchMessages && batch.records.size() + record_bytes <= kBatchBytes &&
-               now - batch.created < kBatchAge;
+               batch.mandatory == mandatory && now - batch.created < kBatchAge;
     };
-    if (last_open_ && last_open_->queue == queue && fits(*last_open_)) return last_open_;
-    auto found = open_.find(queue);
-    if (found == open_.end() || !fits(*found->second)) {
+    if (last_open_is(to) && fits(*last_open_)) return last_open_;
+    OpenBatches& open = open_to(to.topic);
+    auto found = open.find(to.name);
+    if (found == open.end() || !fits(*found->second)) {
         auto batch = std::make_shared<Batch>();
-        batch->queue = std::string(queue);
+        batch->to = std::string(to.name);
+        batch->topic = to.topic;
+        batch->mandatory = mandatory;
         batch->created = now;
         batch->number = next_number_++;
         unsent_.push_back(batch);
-        if (found == open_.end()) {
-            found = open_.emplace(std::string(queue), std::move(batch)).first;
+        if (found == open.end()) {
+            found = open.emplace(std::string(to.name), std::move(batch)).first;
         } else {
             found->second = std::move(batch);
         }
@@ -230,7 +231,7 @@ bool Producer::goes_alone(const Message& message, std::size_t encoded_size) {
     return !protocol::check_message(std::string_view(record).substr(record.size() - encoded_size), traits);
 }
 
-bool Producer::send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit) {
+bool Producer::send(Target to, const Message& message, SendWaiter waiter, AtLimit at_limit) {
     const std::size_t encoded_size = Access::encoded_size(message);
     const std::size_t bytes = encoded_size + kRecordBytes;
     const bool alone = goes_alone(message, encoded_size);
@@ -258,9 +259,8 @@ bool Producer::send(std::string_view queue, const Message& message, SendWaiter w
         }
     }
     std::optional<base::Error> error = refused_;
-    if (!error && !(last_open_ && last_open_->queue == queue) && open_.find(queue) == open_.end()) {
-        const Target target = read_target(queue);
-        const auto checked = base::check_name(target.topic ? "topic name" : "queue name", target.name);
+    if (!error && !last_open_is(to) && !open_to(to.topic).contains(to.name)) {
+        const auto checked = base::check_name(to.topic ? "topic name" : "queue name", to.name);
         if (!checked) error = checked.error();
     }
     if (error) {
@@ -268,23 +268,38 @@ bool Producer::send(std::string_view queue, const Message& message, SendWaiter w
         fail_waiter(waiter, *error);
         return false;
     }
-    if (alone) close_batch(queue);
-    Batch& batch = *open_batch(queue, bytes);
+    if (alone) close_batch(to);
+    Batch& batch = *open_batch(to, to.topic && Access::mandatory(message), bytes);
     Access::encode(message, batch.records);
     batch.waiters.push_back(std::move(waiter));
     ++pending_messages_;
     pending_bytes_ += bytes;
     batch.largest = std::max(batch.largest, encoded_size);
     batch.pending_bytes += bytes;
-    if (alone) close_batch(queue);
+    if (alone) close_batch(to);
     return true;
 }
 
-// What is sent to this queue from now on goes into later batches.
-void Producer::close_batch(std::string_view queue) {
-    const auto found = open_.find(queue);
-    if (found != open_.end()) open_.erase(found);
-    if (last_open_ && last_open_->queue == queue) last_open_.reset();
+// What is sent there from now on goes into later batches.
+void Producer::close_batch(Target to) {
+    OpenBatches& open = open_to(to.topic);
+    const auto found = open.find(to.name);
+    if (found != open.end()) open.erase(found);
+    if (last_open_is(to)) last_open_.reset();
+}
+
+// If it is open: what is sent there from now on goes into another one.
+void Producer::close_this(const std::shared_ptr<Batch>& batch) {
+    if (last_open_ == batch) last_open_.reset();
+    OpenBatches& open = open_to(batch->topic);
+    const auto found = open.find(batch->to);
+    if (found != open.end() && found->second == batch) open.erase(found);
+}
+
+void Producer::close_all() {
+    open_queues_.clear();
+    open_topics_.clear();
+    last_open_.reset();
 }
 
 // A batch that was made before the broker's limits were known, cut into such as fit. A message that is too large by
@@ -304,7 +319,9 @@ std::vector<std::shared_ptr<Batch>> Producer::split(Batch& batch, const Limits& 
                           std::max(message, parts.back()->largest) <= limits.max_message_bytes;
         if (!fits) {
             auto part = std::make_shared<Batch>();
-            part->queue = batch.queue;
+            part->to = batch.to;
+            part->topic = batch.topic;
+            part->mandatory = batch.mandatory;
             part->created = batch.created;
             part->number = batch.number;
             parts.push_back(std::move(part));
@@ -322,8 +339,7 @@ std::vector<std::shared_ptr<Batch>> Producer::split(Batch& batch, const Limits& 
 bool Producer::flush(SteadyTime deadline, const std::function<void()>& wake) {
     std::unique_lock lock(mutex_);
     const std::uint64_t target = next_number_;
-    open_.clear();  // what is sent from now on goes into later batches
-    last_open_.reset();
+    close_all();  // what is sent from now on goes into later batches
     ++flushing_;
     lock.unlock();
     wake();
@@ -344,11 +360,10 @@ void Producer::frame(Batch& batch) {
     batch.head.clear();
     std::string fields;
     protocol::FieldWriter out(fields);
-    const Target target = read_target(batch.queue);
-    out.bytes(target.topic ? 2 : 1, target.name);
+    out.bytes(batch.topic ? 2 : 1, batch.to);
     out.varint(3, batch.first_seq);
     if (batch.first_seq != 0) out.varint(4, std::min(oldest, batch.first_seq));
-    out.varint(5, target.mandatory ? 1 : 0);
+    if (batch.mandatory) out.varint(5, 1);
     protocol::begin_frame(batch.head, batch.request_id, protocol::FrameKind::kPublish,
                           fields.size() + batch.records.size());
     batch.head.append(fields);
@@ -375,8 +390,9 @@ std::shared_ptr<Batch> Producer::take(const Limits& limits, std::uint64_t& next_
             const Batch& front = *unsent_.front();
             const std::uint64_t oldest = inflight_.empty() ? next_seq_ : inflight_.begin()->second->first_seq;
             if (next_seq_ - oldest + front.waiters.size() > kMaxNumbersOnTheirWay) return nullptr;
-            const auto open = open_.find(front.queue);
-            const bool still_open = open != open_.end() && open->second == unsent_.front();
+            const OpenBatches& all_open = open_to(front.topic);
+            const auto open = all_open.find(front.to);
+            const bool still_open = open != all_open.end() && open->second == unsent_.front();
             if (still_open && config_.linger.count() > 0 && flushing_ == 0 && front.waiters.size() < kBatchMessages &&
                 front.created + config_.linger > now) {
                 look_again = std::min(look_again, front.created + config_.linger);
@@ -384,8 +400,7 @@ std::shared_ptr<Batch> Producer::take(const Limits& limits, std::uint64_t& next_
             }
             batch = std::move(unsent_.front());
             unsent_.pop_front();
-            if (still_open) open_.erase(open);
-            if (last_open_ == batch) last_open_.reset();
+            close_this(batch);
         }
         const bool too_large = batch->records.size() + kHeadBytes > limits.max_frame_bytes ||
                                batch->waiters.size() > limits.max_messages_per_frame ||
@@ -427,7 +442,7 @@ void Producer::on_connected(bool new_life) {
         next_seq_ = 1;
         for (auto& [id, batch] : lost) {
             fail_batch(*batch, base::Error(base::ErrorCode::kOutcomeUnknown,
-                                           "sent to \"" + std::string(read_target(batch->queue).name) +
+                                           "sent to \"" + batch->to +
                                                "\", but the broker has forgotten this producer and cannot tell"));
             finished();
         }
@@ -484,6 +499,7 @@ bool Producer::on_confirm(std::uint64_t request_id, std::string_view confirm, st
         IdRun first_ids(exception.id_prefix);
         Receipt duplicate = receipt;
         duplicate.duplicate = true;
+        duplicate.ttl_lowered = false;
         duplicate.routed = 0;
         duplicate.sequence = exception.first_seq;
         for (; at < end; ++at, ++duplicate.sequence) accept(batch->waiters[at], duplicate, first_ids);
@@ -537,8 +553,7 @@ SteadyTime Producer::expire(SteadyTime now) {
             fail_batch(*batch, *batch->put_off);
         } else {
             fail_batch(*batch, base::Error(base::ErrorCode::kOutcomeUnknown,
-                                           "sent to \"" + std::string(read_target(batch->queue).name) +
-                                               "\", but not answered within operation_timeout"));
+                                           "sent to \"" + batch->to + "\", but not answered within operation_timeout"));
         }
         finished();
     }
@@ -550,13 +565,10 @@ SteadyTime Producer::expire(SteadyTime now) {
             if (unsent_.front()->created + timeout > now) return std::min(next, unsent_.front()->created + timeout);
             batch = std::move(unsent_.front());
             unsent_.pop_front();
-            const auto open = open_.find(batch->queue);
-            if (open != open_.end() && open->second == batch) open_.erase(open);
-            if (last_open_ == batch) last_open_.reset();
+            close_this(batch);
         }
-        fail_batch(*batch, base::Error(base::ErrorCode::kUnavailable, "not sent to \"" +
-                                                                          std::string(read_target(batch->queue).name) +
-                                                                          "\": no broker within operation_timeout"));
+        fail_batch(*batch, base::Error(base::ErrorCode::kUnavailable,
+                                       "not sent to \"" + batch->to + "\": no broker within operation_timeout"));
         finished();
     }
 }
@@ -575,8 +587,7 @@ void Producer::fail_all(const base::Error& unsent, const base::Error& sent) {
             if (unsent_.empty()) return;
             batch = std::move(unsent_.front());
             unsent_.pop_front();
-            open_.clear();
-            last_open_.reset();
+            close_all();
         }
         fail_batch(*batch, unsent);
         finished();

@@ -32,10 +32,18 @@ using ReceiptCallback = std::function<void(std::error_code, Receipt)>;
 using SendWaiter = std::variant<std::promise<Receipt>, SendCallback, ReceiptCallback>;
 void fail_waiter(SendWaiter& waiter, const base::Error& error, const std::string& request_id = {});
 
+// Where a message goes: to a queue, or to a topic.
+struct Target {
+    std::string_view name;
+    bool topic = false;
+};
+
 // Messages for one target that travel in one Publish.
 struct Batch {
-    std::string queue;    // see target.h
-    std::string records;  // encoded messages with their tags and lengths
+    std::string to;
+    bool topic = false;
+    bool mandatory = false;  // all of them, or none
+    std::string records;     // encoded messages with their tags and lengths
     std::vector<SendWaiter> waiters;
     SteadyTime created;
     std::uint64_t number = 0;       // by creation
@@ -69,9 +77,9 @@ public:
     explicit Producer(const Config& config) : config_(config) {}
 
     // --- any thread ---
-    // Queues a message, in the order of the calls. `queue`: see target.h.
+    // Queues a message, in the order of the calls.
     // Returns true if the I/O thread should look (see Core::wake).
-    bool send(std::string_view queue, const Message& message, SendWaiter waiter, AtLimit at_limit);
+    bool send(Target to, const Message& message, SendWaiter waiter, AtLimit at_limit);
     // Blocks until everything queued before is answered. False: not within the time. `wake` tells the I/O thread that
     // lingering is over.
     bool flush(SteadyTime deadline, const std::function<void()>& wake);
@@ -107,8 +115,15 @@ private:
     };
 
     [[nodiscard]] bool room_for(std::size_t bytes) const;
-    std::shared_ptr<Batch> open_batch(std::string_view queue, std::size_t record_bytes);
-    void close_batch(std::string_view queue);
+    using OpenBatches = std::unordered_map<std::string, std::shared_ptr<Batch>, NameHash, std::equal_to<>>;
+    OpenBatches& open_to(bool topic) { return topic ? open_topics_ : open_queues_; }
+    [[nodiscard]] bool last_open_is(Target to) const {
+        return last_open_ && last_open_->topic == to.topic && last_open_->to == to.name;
+    }
+    std::shared_ptr<Batch> open_batch(Target to, bool mandatory, std::size_t record_bytes);
+    void close_batch(Target to);
+    void close_this(const std::shared_ptr<Batch>& batch);
+    void close_all();
     static bool goes_alone(const Message& message, std::size_t encoded_size);
     static std::vector<std::shared_ptr<Batch>> split(Batch& batch, const Limits& limits);
     void frame(Batch& batch);
@@ -123,7 +138,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;  // room, or answers
     std::deque<std::shared_ptr<Batch>> unsent_;
-    std::unordered_map<std::string, std::shared_ptr<Batch>, NameHash, std::equal_to<>> open_;
+    OpenBatches open_queues_, open_topics_;
     std::shared_ptr<Batch> last_open_;  // the one most lately appended to
     std::size_t pending_messages_ = 0;
     std::size_t pending_bytes_ = 0;

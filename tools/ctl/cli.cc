@@ -66,7 +66,11 @@ void build_tree(CLI::App& root, Context& context) {
     add_global_flags(root, context);
     add_send(root, context);
     add_receive(root, context);
+    add_publish(root, context);
+    add_subscribe(root, context);
     add_queue(root, context);
+    add_topic(root, context);
+    add_subscription(root, context);
     add_message(root, context);
     add_explain(root, context);
     add_dlq(root, context);

@@ -11,6 +11,10 @@ namespace rockdove::ctl {
 
 void add_send(CLI::App& root, Context& context);
 void add_receive(CLI::App& root, Context& context);
+void add_publish(CLI::App& root, Context& context);
+void add_subscribe(CLI::App& root, Context& context);
+void add_topic(CLI::App& root, Context& context);
+void add_subscription(CLI::App& root, Context& context);
 void add_queue(CLI::App& root, Context& context);
 void add_queue_list(CLI::App& queue, Context& context);
 void add_queue_show(CLI::App& queue, Context& context);

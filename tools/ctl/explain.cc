@@ -9,7 +9,7 @@ namespace rockdove::ctl {
 namespace {
 
 struct Options {
-    std::string what, key;
+    std::string what, key, queue;
 };
 
 std::string until(const v1::Explanation& e, std::int64_t now_ms) {
@@ -34,6 +34,7 @@ int run(Context& context, const Options& options) {
     const bool is_id = options.key.empty() && base::parse_message_id(options.what).has_value();
     if (is_id) {
         request.mutable_explain()->set_id(options.what);
+        request.mutable_explain()->set_queue(options.queue);
     } else {
         request.mutable_explain()->set_queue(options.what);
         request.mutable_explain()->set_key(options.key);
@@ -122,6 +123,9 @@ void add_explain(CLI::App& root, Context& context) {
         ->type_name("QUEUE|ID")
         ->option_text("QUEUE|ID");
     command->add_option("--key", options->key, "The next message of this ordering key");
+    command->add_option("--queue", options->queue, "The message as it is in this subscription")
+        ->type_name("TOPIC/NAME")
+        ->excludes("--key");
     command->callback(
         [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
 }

@@ -1,4 +1,4 @@
-// `rockdove receive QUEUE`: prints messages, or runs a command for each. A message is acked after its output was
+// `rockdove receive QUEUE` and `rockdove subscribe TOPIC`: prints messages, or runs a command for each. A message is acked after its output was
 // written, or after its command has ended well.
 #include <unistd.h>
 
@@ -10,6 +10,7 @@
 #include "tools/ctl/command_runner.h"
 #include "tools/ctl/commands.h"
 #include "tools/ctl/message_printer.h"
+#include "tools/ctl/place.h"
 #include "tools/ctl/receiving.h"
 #include "tools/ctl/text/units.h"
 
@@ -21,7 +22,10 @@ constexpr std::uint64_t kMostHeld = 65'535;  // credit is bounded by the protoco
 constexpr Millis kPatience{5 * 60'000};
 
 struct Options {
-    std::string queue;
+    std::string queue;  // or topic
+    bool from_topic = false;
+    std::vector<std::string> subjects;
+    std::string durable, from;
     std::optional<std::uint64_t> count;
     bool follow = false;
     std::string wait, lease, format, exec;
@@ -109,9 +113,16 @@ private:
     std::atomic<bool> broken_ = false;  // written by a handler, read by the command
 };
 
-Handler printing_handler(Receiving& receiving, Printing& printing) {
-    return [&receiving, &printing](Job& job) -> Outcome {
+void tell_missed(const Context& context, const Job& job) {
+    if (job.missed() == 0) return;
+    context.say("warning: " + format_count(job.missed()) +
+                " messages were lost before this one: the topic no longer keeps them, or the subscription was full");
+}
+
+Handler printing_handler(const Context& context, Receiving& receiving, Printing& printing) {
+    return [&context, &receiving, &printing](Job& job) -> Outcome {
         if (!receiving.begin_one()) return Outcome::release();
+        tell_missed(context, job);
         const bool written = printing.print(job);
         receiving.finish_one(written);
         return written ? Outcome::ack() : Outcome::release();
@@ -121,6 +132,7 @@ Handler printing_handler(Receiving& receiving, Printing& printing) {
 Handler running_handler(Context& context, Receiving& receiving, const std::string& command) {
     return [&context, &receiving, command](Job& job) -> Outcome {
         if (!receiving.begin_one()) return Outcome::release();
+        tell_missed(context, job);
         const CommandEnd end = run_for_job(command, job);
         const Settlement settlement = settlement_of(end, receiving.interrupted());
         if (!end.error.empty()) context.say("rockdove: " + reason_of(end));
@@ -148,13 +160,28 @@ WorkerOptions worker_options(const Options& options, std::uint32_t prefetch) {
     return worker;
 }
 
+SubscriptionOptions subscription_options(Context& context, const Options& options, std::uint32_t prefetch) {
+    SubscriptionOptions subscription;
+    subscription.worker(worker_options(options, prefetch));
+    if (!options.durable.empty()) subscription.durable(options.durable);
+    for (const std::string& pattern : options.subjects) subscription.subject(pattern);
+    const auto from = parse_place(options.from, context.broker_now_ms());
+    if (from && from->from() == v1::FROM_START) subscription.from_start();
+    if (from && from->from() == v1::FROM_SEQ) subscription.from_sequence(from->seq());
+    if (from && from->from() == v1::FROM_TIME) subscription.from(Clock::time_point(Millis(from->time_ms())));
+    return subscription;
+}
+
 // Runs `handler` until the end, and makes sure that everything it returned has reached the broker.
 Ending work(Context& context, const Options& options, Receiving& receiving, Interrupt& interrupt, Handler handler) {
     const std::uint64_t most = most_of(options).value_or(kPrefetch);
     const auto prefetch = static_cast<std::uint32_t>(options.exec.empty() ? std::min<std::uint64_t>(most, kPrefetch)
                                                                           : options.concurrency);
     Client& client = context.client(kPatience);
-    Worker worker = client.receive(options.queue, std::move(handler), worker_options(options, prefetch));
+    Worker worker =
+        options.from_topic
+            ? client.subscribe(options.queue, std::move(handler), subscription_options(context, options, prefetch))
+            : client.receive(options.queue, std::move(handler), worker_options(options, prefetch));
     std::thread watcher([&] {
         try {
             worker.wait();
@@ -176,7 +203,9 @@ Ending work(Context& context, const Options& options, Receiving& receiving, Inte
 Ending look(Context& context, const Options& options, Receiving& receiving, Interrupt& interrupt, Printing& printing) {
     const auto most = static_cast<std::uint32_t>(most_of(options).value_or(1));
     Client& client = context.client(kPatience);
-    Receiver receiver = client.open_receiver(options.queue, worker_options(options, most));
+    Receiver receiver = options.from_topic
+                            ? client.open_subscription(options.queue, subscription_options(context, options, most))
+                            : client.open_receiver(options.queue, worker_options(options, most));
     std::vector<Job> held;
     auto last = std::chrono::steady_clock::now();
     const Millis wait = wait_of(options).value_or(Millis{5000});
@@ -198,7 +227,8 @@ int conclude(Context& context, const Options& options, const Receiving& receivin
     if (receiving.failure()) {
         const Failure& failure = *receiving.failure();
         const ErrorEntry* entry = find_error(failure.code);
-        const bool unknown = entry != nullptr && entry->name == "not_found";
+        const bool unknown = entry != nullptr && entry->name == "not_found" && !options.from_topic &&
+                             failure.text.find("did you mean") == std::string::npos;
         const int exit = context.fail(
             unknown ? context.about_queue(base::Error(base::ErrorCode::kNotFound, failure.text), options.queue)
                     : failure);
@@ -241,7 +271,8 @@ int run(Context& context, const Options& options) {
     Ending ending = Ending::kFailed;
     try {
         ending = options.release ? look(context, options, receiving, interrupt, printing)
-                                 : work(context, options, receiving, interrupt, printing_handler(receiving, printing));
+                                 : work(context, options, receiving, interrupt,
+                                        printing_handler(context, receiving, printing));
     } catch (const Error& error) {
         receiving.fail(to_failure(error));
     }
@@ -251,11 +282,10 @@ int run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_receive(CLI::App& root, Context& context) {
-    CLI::App* command =
-        root.add_subcommand("receive", "Receive messages from a queue: print them, or run a command for each");
-    auto options = std::make_shared<Options>();
-    add_queue_argument(*command, options->queue);
+namespace {
+
+// What `receive` and `subscribe` have in common.
+void add_flags(CLI::App* command, Context& context, const std::shared_ptr<Options>& options) {
     command->add_option("-n,--count", options->count, "At most so many messages (1, or no end with --follow)")
         ->check(CLI::PositiveNumber)
         ->type_name("N");
@@ -284,6 +314,33 @@ void add_receive(CLI::App& root, Context& context) {
     command->add_flag("-q,--quiet", options->quiet, "Do not print remarks");
     command->callback(
         [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
+}
+
+}  // namespace
+
+void add_receive(CLI::App& root, Context& context) {
+    CLI::App* command =
+        root.add_subcommand("receive", "Receive messages from a queue: print them, or run a command for each");
+    auto options = std::make_shared<Options>();
+    add_queue_argument(*command, options->queue);
+    add_flags(command, context, options);
+}
+
+void add_subscribe(CLI::App& root, Context& context) {
+    CLI::App* command = root.add_subcommand("subscribe", "Receive what is published to a topic, like receive");
+    auto options = std::make_shared<Options>();
+    options->from_topic = true;
+    add_topic_argument(*command, options->queue);
+    command
+        ->add_option("--subject", options->subjects,
+                     "Only these subjects, such as \"order.*.created\" or \"order.>\"; may be repeated")
+        ->allow_extra_args(false)
+        ->type_name("PATTERN");
+    command->add_option("--durable", options->durable,
+                        "Name of a subscription that keeps its place; without it this one ends with the command");
+    command->add_option("--from", options->from, "Where a new one begins: with what comes next (end), if not given")
+        ->check(place_check());
+    add_flags(command, context, options);
 }
 
 }  // namespace rockdove::ctl

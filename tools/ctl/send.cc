@@ -1,4 +1,5 @@
-// `rockdove send QUEUE [BODY]`: one message, or a stream of them, pipelined; ends when all is confirmed.
+// `rockdove send QUEUE [BODY]` and `rockdove publish TOPIC [BODY]`: one message, or a stream of them, pipelined; ends when
+// all is confirmed.
 #include <openssl/evp.h>
 
 #include <array>
@@ -8,6 +9,7 @@
 #include "protocol/base/check.h"
 #include "tools/ctl/body_source.h"
 #include "tools/ctl/commands.h"
+#include "tools/ctl/place.h"
 #include "tools/ctl/sent_count.h"
 #include "tools/ctl/text/units.h"
 
@@ -20,7 +22,10 @@ using Steady = std::chrono::steady_clock;
 constexpr Millis kPatience{5 * 60'000};
 
 struct Options {
-    std::string queue;
+    std::string queue;  // or topic
+    bool to_topic = false;
+    bool mandatory = false;
+    std::string subject;
     std::optional<std::string> body;
     std::string each = "eof";
     std::vector<std::string> headers;
@@ -58,6 +63,8 @@ Message make_message(const Options& options, std::string_view body) {
         const std::size_t value = header.find_first_not_of(' ', colon + 1);
         message.header(header.substr(0, colon), value == std::string::npos ? "" : header.substr(value));
     }
+    if (!options.subject.empty()) message.subject(options.subject);
+    if (options.mandatory) message.mandatory();
     if (!options.key.empty()) message.key(options.key);
     if (!options.dedup_id.empty()) message.dedup_id(fill_in(options.dedup_id, body));
     if (!options.content_type.empty()) message.content_type(options.content_type);
@@ -78,15 +85,41 @@ const char* durability_word(Durability durability) {
 Failure with_suggestion(Context& context, Failure failure, const std::string& queue) {
     const ErrorEntry* entry = find_error(failure.code);
     if (entry == nullptr || entry->name != "not_found") return failure;
+    if (failure.text.find("did you mean") != std::string::npos) return failure;
     return context.about_queue(base::Error(base::ErrorCode::kNotFound, failure.text), queue);
+}
+
+int print_published(Context& context, const Options& options, const Receipt& receipt) {
+    const Json record = Json{{"topic", options.queue},
+                             {"id", receipt.id},
+                             {"sequence", receipt.sequence},
+                             {"routed", receipt.routed},
+                             {"duplicate", receipt.duplicate},
+                             {"durability", durability_word(receipt.durability)}};
+    return context.print_record(record,
+                                {{"id", "ID"},
+                                 {"topic", "TOPIC"},
+                                 {"sequence", "SEQ", Kind::kCount},
+                                 {"routed", "ROUTED", Kind::kCount},
+                                 {"duplicate", "DUPLICATE"}},
+                                "id");
 }
 
 int send_one(Context& context, const Options& options, BodySource& source) {
     const auto body = source.next();
     if (!body) return source.failure() ? context.fail(*source.failure()) : static_cast<int>(kInterrupted);
     try {
-        const Receipt receipt = context.client(kPatience).send(options.queue, make_message(options, *body));
-        if (context.format() == OutputFormat::kAuto) return options.quiet ? 0 : context.print_text(receipt.id + "\n");
+        Client& client = context.client(kPatience);
+        Message message = make_message(options, *body);
+        const Receipt receipt = options.to_topic ? client.publish(options.queue, std::move(message))
+                                                 : client.send(options.queue, std::move(message));
+        if (context.format() == OutputFormat::kAuto) {
+            if (options.to_topic && receipt.routed == 0 && !receipt.duplicate && !options.quiet) {
+                context.say("No subscription of topic \"" + options.queue + "\" wants it.");
+            }
+            return options.quiet ? 0 : context.print_text(receipt.id + "\n");
+        }
+        if (options.to_topic) return print_published(context, options, receipt);
         const Json record = Json{{"queue", options.queue},
                                  {"id", receipt.id},
                                  {"sequence", receipt.sequence},
@@ -117,10 +150,15 @@ std::optional<Failure> stream(Context& context, const Options& options, BodySour
             Message message = make_message(options, *body);
             count.sent();
             ++sent;
-            client.send_async(options.queue, std::move(message), [&count](const Error* error, const Receipt* receipt) {
+            const auto answered = [&count](const Error* error, const Receipt* receipt) {
                 if (error != nullptr) return count.refused(to_failure(*error));
                 count.confirmed(receipt->duplicate);
-            });
+            };
+            if (options.to_topic) {
+                client.publish_async(options.queue, std::move(message), answered);
+            } else {
+                client.send_async(options.queue, std::move(message), answered);
+            }
         }
     }
     return source.failure();
@@ -129,12 +167,12 @@ std::optional<Failure> stream(Context& context, const Options& options, BodySour
 int report(Context& context, const Options& options, const SentCount& count, double seconds) {
     const std::uint64_t confirmed = count.total_confirmed();
     if (context.structured()) {
-        const Json record = Json{{"queue", options.queue},
+        const Json record = Json{{options.to_topic ? "topic" : "queue", options.queue},
                                  {"confirmed", confirmed},
                                  {"duplicates", count.total_duplicates()},
                                  {"refused", count.total_refused()},
                                  {"seconds", seconds}};
-        return context.print_record(record, {}, "queue");
+        return context.print_record(record, {}, options.to_topic ? "topic" : "queue");
     }
     if (options.quiet) return kOk;
     const double rate = seconds > 0 ? static_cast<double>(confirmed) / seconds : 0;
@@ -182,10 +220,10 @@ int run(Context& context, const Options& options) {
 
 }  // namespace
 
-void add_send(CLI::App& root, Context& context) {
-    CLI::App* command = root.add_subcommand("send", "Send messages to a queue; ends when the broker has stored them");
-    auto options = std::make_shared<Options>();
-    add_queue_argument(*command, options->queue);
+namespace {
+
+// What `send` and `publish` have in common.
+void add_flags(CLI::App* command, Context& context, const std::shared_ptr<Options>& options) {
     command->add_option("body", options->body, "The body, or @FILE; without it stdin is read")
         ->option_text("[BODY|@FILE]");
     command->add_option("--each", options->each, "Cut the input into messages: line, json, nul, eof")
@@ -213,6 +251,26 @@ void add_send(CLI::App& root, Context& context) {
     command->add_flag("-q,--quiet", options->quiet, "Do not print ids and counts");
     command->callback(
         [&context, options] { context.command = [&context, options] { return run(context, *options); }; });
+}
+
+}  // namespace
+
+void add_send(CLI::App& root, Context& context) {
+    CLI::App* command = root.add_subcommand("send", "Send messages to a queue; ends when the broker has stored them");
+    auto options = std::make_shared<Options>();
+    add_queue_argument(*command, options->queue);
+    add_flags(command, context, options);
+}
+
+void add_publish(CLI::App& root, Context& context) {
+    CLI::App* command =
+        root.add_subcommand("publish", "Publish messages to a topic; ends when the broker has stored them");
+    auto options = std::make_shared<Options>();
+    options->to_topic = true;
+    add_topic_argument(*command, options->queue);
+    command->add_option("--subject", options->subject, "What it is about, in levels: order.eu.created");
+    command->add_flag("--mandatory", options->mandatory, "Fail if no subscription wants it");
+    add_flags(command, context, options);
 }
 
 }  // namespace rockdove::ctl

@@ -86,7 +86,7 @@ auto send(Client& client, std::string_view queue, Message message, Token&& token
         token, &client, std::string(queue), std::move(message));
 }
 
-// void(boost::system::error_code, Receipt). As send, to a topic.
+// void(boost::system::error_code, Receipt). As Client::publish; else as send().
 template <class Token = asio::deferred_t>
 auto publish(Client& client, std::string_view topic, Message message, Token&& token = {}) {
     return asio::async_initiate<Token, void(boost::system::error_code, Receipt)>(

@@ -1,8 +1,10 @@
-// Rockdove's C++ client: send jobs to queues, receive them with workers, publish to topics and subscribe to them. Needs the
-// standard library only.
+// Rockdove's C++ client: send jobs to queues and receive them with workers; publish to topics, and subscribe to them.
+// Needs the standard library only.
 //
 //     rockdove::Client dove{"rockdove://localhost"};
 //     dove.send("emails", "hello");                       // returns when the broker has stored it
+//     dove.publish("orders", rockdove::Message{"{}"}.subject("order.eu.created"));
+//     auto worker = dove.subscribe("orders", handler, rockdove::SubscriptionOptions{}.durable("billing"));
 //
 // Four rules hold throughout:
 // - Errors: blocking calls and futures throw rockdove::Error and nothing else (std::bad_alloc aside). Ask it first:
@@ -190,7 +192,7 @@ public:
     Message& reply_to(std::string queue);
     Message& trace(std::string traceparent, std::string tracestate = {});
     Message& max_attempts(std::uint32_t attempts);
-    // With publish(): kUnroutable if no subscription of the topic wants it.
+    // To a topic: kUnroutable, and not stored, if no subscription wants it. To a queue it says nothing: that takes everything.
     Message& mandatory(bool on = true);
 
     [[nodiscard]] std::string_view body() const noexcept { return body_; }
@@ -229,17 +231,17 @@ static_assert(!std::is_aggregate_v<RedriveOptions>);
 // The broker's yes: stored as durably as the queue asks.
 struct Receipt {
     std::string id;              // for people and commands
-    std::uint64_t sequence = 0;  // in its queue or topic
+    std::uint64_t sequence = 0;  // in its queue
     bool duplicate = false;      // was there already: a re-send after a broken connection
     bool ttl_lowered = false;    // its queue allows it less time than it asked for
     std::uint64_t room = 0;      // messages until the queue is full; the largest uint64 if it is not bounded
     Durability durability = Durability::kSync;
-    std::uint32_t routed = 0;  // published to a topic: how many subscriptions get it
+    std::uint32_t routed = 0;  // to a topic: how many subscriptions get it; 0 for a duplicate
 };
 
 // Told what became of a message: exactly one of the two is not null; they live as long as the call. Runs once for each
 // message, on the client's I/O thread, which does nothing else meanwhile: be short, do not throw, and do not block (calls
-// that would throw kWouldDeadlock). Messages of one thread to one queue are answered in their order.
+// that would throw kWouldDeadlock). Messages of one thread to one queue or topic are answered in their order.
 using SendCallback = std::function<void(const Error* error, const Receipt* receipt)>;
 
 // What becomes of a job after its handler.
@@ -288,7 +290,7 @@ public:
     [[nodiscard]] std::uint64_t sequence() const;
     [[nodiscard]] Clock::time_point commit_time() const;
     [[nodiscard]] const std::string& queue() const;  // of a subscription: TOPIC/NAME
-    // Of a subscription: messages that it has lost right before this one, to its topic's retention or because it was slow.
+    // Messages that the subscription has lost right before this one: the topic kept them no longer, or it was full.
     [[nodiscard]] std::uint64_t missed() const;
     // A fencing token, (epoch, lease): as a pair it grows with every delivery of the message.
     [[nodiscard]] std::pair<std::uint64_t, std::uint32_t> fence() const;
@@ -440,21 +442,21 @@ private:
 };
 static_assert(!std::is_aggregate_v<QueueOptions>);
 
-// Settings of a new topic; what is not set is the broker's default. Without a bound a topic keeps a message until every
-// durable subscription is done with it; with bounds it keeps at least what they say.
+// Settings of a new topic; what is not set is the broker's default. What a topic keeps, it keeps until one of the bounds is
+// reached; without bounds, and with retain_until_done, until every durable subscription is done with it.
 class ROCKDOVE_API TopicOptions {
 public:
     TopicOptions();
 
-    TopicOptions& durability(Durability durability);        // kSync
-    TopicOptions& retain_age(Millis age);                   // 0: no bound
-    TopicOptions& retain_bytes(std::uint64_t bytes);        // 0: no bound
-    TopicOptions& retain_messages(std::uint64_t messages);  // 0: no bound
-    TopicOptions& retain_until_done(bool until = true);     // with bounds: what all are done with goes earlier
-    TopicOptions& retain_last(bool last = true);            // new subscriptions begin with the last message of each key
-    TopicOptions& best_effort(bool best = true);            // a full subscription misses what it has no room for
-    TopicOptions& ttl(Millis most);                         // bounds every message's time to live; 0: unlimited
-    TopicOptions& dedup_window(Millis time);                // how long a dedup id counts; 10 min
+    TopicOptions& durability(Durability durability);          // kSync
+    TopicOptions& retain_age(Millis age);                     // 0: no bound
+    TopicOptions& retain_bytes(std::uint64_t bytes);          // 0: no bound
+    TopicOptions& retain_messages(std::uint64_t messages);    // 0: no bound
+    TopicOptions& retain_until_done(bool until_done = true);  // with bounds: what all are done with goes earlier
+    TopicOptions& retain_last(bool retain = true);            // the last message of each key, for new subscriptions
+    TopicOptions& best_effort(bool on = true);  // a full subscription misses; else publishing fails: kFull
+    TopicOptions& ttl(Millis most);             // bounds every message's time to live; 0: unlimited
+    TopicOptions& dedup_window(Millis time);    // how long a dedup id counts, from its first message; 10 min
     // An existing topic is fine if it has these settings, else kConflict.
     TopicOptions& if_not_exists(bool fine = true);
 
@@ -467,38 +469,45 @@ private:
 };
 static_assert(!std::is_aggregate_v<TopicOptions>);
 
-// Which messages of a topic, and how they are received.
+// What of a topic to receive, and how.
+//
+// Ephemeral, unless durable() names it: the broker keeps it in memory for this Worker or Receiver alone. After a reconnect
+// it is made anew, under another name, and begins with what comes then: what was published meanwhile it does not get. While
+// its handler is slower than the publishers, it holds them back, unless drop_when_slow().
 class ROCKDOVE_API SubscriptionOptions {
 public:
     SubscriptionOptions();
 
-    // Keeps its place while nobody listens; clients that use one name share its messages. Made on first use; later its
-    // settings must be the same (kConflict). Without it the subscription lives as long as the connection: what is published
-    // while there is none does not come.
+    // The broker keeps it, and what it has not got yet, until it is deleted. Made if it is not there; if it is, but with
+    // other settings, the worker ends with kConflict. Workers that subscribe under one name share its messages.
     SubscriptionOptions& durable(std::string name);
-    // "order.*.created": levels separated by dots, * for one, > at the end for one or more. May be called several times;
-    // one must match. Without it: every message.
+    // Only messages whose subject matches: "order.*.created", "order.>". Several: one must match. None: everything.
     SubscriptionOptions& subject(std::string pattern);
-    SubscriptionOptions& filter(std::string expression);  // as well: docs/features/filters.md, without `age`
-    // Where a new one begins; with what comes next, if not set.
-    SubscriptionOptions& from_start();
-    SubscriptionOptions& from(Clock::time_point time);
-    SubscriptionOptions& from_sequence(std::uint64_t sequence);
-    // Not durable: while it is slow it loses messages, counted (Job::missed), instead of holding the publisher back.
+    // Only messages that match: docs/features/filters.md, without `age`.
+    SubscriptionOptions& filter(std::string expression);
+    // Where a new one begins; if none of these is called, with what comes next. The last call counts. One that is there
+    // already goes on where it was, and so does a durable one after a reconnect.
+    SubscriptionOptions& from_start();                           // with the oldest message that is kept
+    SubscriptionOptions& from(Clock::time_point time);           // with the first one committed then or later
+    SubscriptionOptions& from_sequence(std::uint64_t sequence);  // with this one, or the first that is kept after it
+    // Ephemeral only: when it is full, its oldest message goes (Job::missed() tells), and no publisher is held back.
     SubscriptionOptions& drop_when_slow(bool drop = true);
-    SubscriptionOptions& queue(QueueOptions settings);  // retries, limits, keys; its durability is the topic's
-    // Without it, one that is not durable receives with ack_on_delivery and a prefetch of 1,000.
+    // Retries, limits, keys and dead letters of the subscription. Its durability is the topic's; if_not_exists says nothing.
+    SubscriptionOptions& queue(QueueOptions options);
+    // How its jobs are received. If an ephemeral one is not told: ack_on_delivery, and 1,000 jobs prefetched.
     SubscriptionOptions& worker(WorkerOptions options);
 
 private:
     friend detail::Access;
-    std::string name_, filter_;
+    enum class From : std::uint8_t { kEnd, kStart, kTime, kSequence };
+    std::string name_;  // empty: ephemeral
     std::vector<std::string> subjects_;
-    int from_ = 0;
-    std::uint64_t from_seq_ = 0;
+    std::string filter_;
+    From from_ = From::kEnd;
+    std::uint64_t from_sequence_ = 0;
     std::int64_t from_ms_ = 0;
     bool drop_when_slow_ = false;
-    std::optional<QueueOptions> queue_;
+    QueueOptions queue_;
     std::optional<WorkerOptions> worker_;
 };
 static_assert(!std::is_aggregate_v<SubscriptionOptions>);
@@ -525,8 +534,8 @@ public:
     // the calling thread, before it returns; an empty callback throws kInvalid.
     void send_async(std::string_view queue, Message message, SendCallback done);
 
-    // The same for a topic: every subscription that wants the message gets it. Returns when the broker has stored it, whether
-    // or not anybody wants it (Receipt::routed; Message::mandatory).
+    // The same to a topic, which every subscription that wants the message gets; Receipt::routed says how many those are.
+    // kUnroutable: mandatory, and there are none. kFull: a subscription has no room, and the topic is not best_effort.
     Receipt publish(std::string_view topic, Message message);
     std::future<Receipt> publish_async(std::string_view topic, Message message);
     void publish_async(std::string_view topic, Message message, SendCallback done);
@@ -535,16 +544,17 @@ public:
     // Throw kInvalid (names, limits) and kClosed.
     Worker receive(std::string queue, Handler handler, WorkerOptions options = {});
     Receiver open_receiver(std::string queue, WorkerOptions options = {});
-    // The same from a topic, through a subscription that is made if there is none.
+    // The same from a topic. The subscription is made on the way; what the broker has against it shows in the same place.
     Worker subscribe(std::string topic, Handler handler, SubscriptionOptions options = {});
     Receiver open_subscription(std::string topic, SubscriptionOptions options = {});
 
     // Blocks. Throws kAlreadyExists, kConflict, kInvalid, ...
     void create_queue(std::string_view name, QueueOptions options = {});
-    void create_topic(std::string_view name, TopicOptions options = {});
     // The same, pipelined: thousands of queues are made while the first would wait for the disk. Errors come through the
     // future. A future that is not waited for changes nothing.
     std::future<void> create_queue_async(std::string_view name, QueueOptions options = {});
+    // Blocks. Throws kAlreadyExists, kConflict, kInvalid, ...
+    void create_topic(std::string_view name, TopicOptions options = {});
 
     // Takes a message back that nobody works on, by Receipt::id. Blocks until that is stored. Throws kNotFound; kConflict: it
     // is started, or a dead letter.

@@ -518,7 +518,15 @@ class Formats(BrokerCase):
                 ["dlq", "purge", "q", "--yes"], ["dlq", "redrive", "q", "--yes"], ["dlq", "redrive", "q", "--dry-run"],
                 ["task", "list"], ["task", "show", "1"], ["task", "watch", "1"], ["send", "q", "hello"], ["send", "q", "--each", "line"],
                 ["receive", "q"], ["stats"], ["clock", "show"], ["doctor"], ["version"], ["completion", "bash"], ["examples"],
-                ["examples", "send"], ["errors"], ["errors", "show", "full"], ["help"], ["help", "queue", "create"]]
+                ["examples", "send"],
+                ["topic", "create", "t"], ["topic", "list"], ["topic", "show", "t"], ["topic", "update", "t", "--retain-age", "1h"],
+                ["subscription", "create", "t/s", "--subject", "a.>"], ["subscription", "update", "t/s", "--lease", "1m"],
+                ["publish", "t", "hello", "--subject", "a.b"], ["publish", "t", "--each", "line"],
+                ["subscription", "list"], ["subscription", "show", "t/s"], ["subscription", "lag", "t"],
+                ["subscribe", "t", "--durable", "s", "--subject", "a.>", "--lease", "1m"],
+                ["subscription", "replay", "t/s", "--from", "1h"], ["subscription", "seek", "t/s", "--to", "end", "--yes"],
+                ["subscription", "delete", "t/s", "--yes"], ["topic", "delete", "t", "--yes"],
+                ["errors"], ["errors", "show", "full"], ["help"], ["help", "queue", "create"]]
 
     def test_every_command_of_the_tree_prints_valid_json(self):
         tree = json.loads(self.rockdove("help", "-o", "json")[0])
@@ -531,7 +539,7 @@ class Formats(BrokerCase):
             for sub in command["commands"]:
                 yield from leaves(sub, path + [sub["name"]])
 
-        nouns = ("queue", "clock", "message", "dlq", "task")
+        nouns = ("queue", "clock", "message", "dlq", "task", "topic", "subscription")
         tried = {" ".join(words[:2]) if words[0] in nouns else words[0] for words in self.COMMANDS}
         tried |= {"dlq delete", "task cancel"}  # need something to do; tested elsewhere
         for path in leaves(tree, []):
@@ -563,7 +571,13 @@ class Formats(BrokerCase):
                 if words[0] == "W3":
                     self.assertLess(line["messages"], 300)  # 500 a second for a fifth of it
                     self.assertGreater(line["e2e_p50_us"], 0)
-        beside = self.bench("W3", "--flood", "200", *quick)
+        for mode in ("none", "strict"):
+            line = self.bench("W4", "--mode", mode, "--subscribers", "2", *quick)
+            self.assertEqual((line["subscribers"], line["lost_pct"], line["mode"]), (2, 0, mode))
+            self.assertEqual(line["received_total"], 2 * line["published_total"])
+            self.assertGreater(line["messages"], 0)
+        self.rockdove("bench", "W1", "--mode", "none", code=2)
+        beside = self.bench("W3", "--flood, "200", *quick)
         self.assertGreater(beside["flood_rate"], 0)
         self.assertEqual(beside["flood_size"], 200)
         self.assertEqual(self.bench("W6-fill", "--count", "3000", "--size", "50")["messages"], 3000)
@@ -599,6 +613,57 @@ class Formats(BrokerCase):
         self.assertEqual(self.rockdove("__complete", "queue", "show", "or")[0], b"orders\n")
         script, _ = self.rockdove("completion", "bash")
         subprocess.run(["bash", "-n"], input=script, check=True, timeout=PATIENCE)
+
+
+class Topics(BrokerCase):
+    def lines(self, *words, code=0):
+        return self.rockdove(*words, code=code)[0].decode().splitlines()
+
+    def lag(self, name):
+        found = json.loads(self.rockdove("subscription", "lag", "-o", "json")[0])["subscriptions"]
+        return next(s for s in found if s["name"] == name)
+
+    def test_publish_subscribe_lag_replay_and_seek(self):
+        self.rockdove("topic", "create", "orders", "--retain-age", "1d")
+        self.rockdove("subscription", "create", "orders/billing", "--subject", "order.*.created")
+        self.rockdove("subscription", "create", "orders/audit", "--from", "start")
+        said = json.loads(self.rockdove("publish", "orders", "one", "--subject", "order.eu.created", "-o", "json")[0])
+        self.assertEqual((said["routed"], said["topic"]), (2, "orders"))
+        self.rockdove("publish", "orders", "two", "--subject", "order.eu.deleted")
+        self.assertEqual(self.lag("orders/billing")["lag_messages"], 1)
+        self.assertEqual(self.lag("orders/audit")["lag_messages"], 2)
+        subscribe = ["subscribe", "orders", "--durable"]
+        self.assertEqual(self.lines(*subscribe, "billing", "--subject", "order.*.created"), ["one"])
+        self.assertEqual(self.lines(*subscribe, "audit", "-n", "2"), ["one", "two"])
+        self.assertEqual(self.lag("orders/audit")["lag_seconds"], None)
+        self.rockdove("subscription", "replay", "orders/billing", "--from", "1h")
+        self.assertEqual(self.lines(*subscribe, "billing", "--subject", "order.*.created"), ["one"])
+        self.rockdove("subscription", "seek", "orders/audit", "--to", "2", "--yes")
+        self.assertEqual(self.lines(*subscribe, "audit"), ["two"])
+        self.assertEqual(self.lines("subscribe", "orders", "--from", "start", "-n", "2"), ["one", "two"])
+        explained = json.loads(self.rockdove("explain", said["id"], "--queue", "orders/audit", "-o", "json")[0])
+        self.assertEqual(explained["gate"], "message_gone")
+        self.rockdove("explain", said["id"], code=2)
+
+    def test_what_is_wrong_is_said(self):
+        self.create("q")
+        self.rockdove("topic", "create", "t")
+        self.assertIn(b"did you mean publish", self.rockdove("send", "t", "x", code=3)[1])
+        self.assertIn(b"did you mean send", self.rockdove("publish", "q", "x", code=3)[1])
+        self.rockdove("topic", "create", "t", code=5)
+        self.rockdove("topic", "create", "q", code=5)
+        self.rockdove("topic", "show", "nowhere", code=3)
+        self.rockdove("subscription", "show", "t/nobody", code=3)
+        self.rockdove("subscription", "show", "nobody", code=2)
+        self.rockdove("subscription", "create", "t/s", "--subject", "a..b", code=2)
+        self.rockdove("subscription", "create", "t/s", "--from", "yesterday", code=2)
+        self.rockdove("publish", "t", "x", "--mandatory", code=1)
+        self.assertIn(b"No subscription", self.rockdove("publish", "t", "x")[1])
+        self.rockdove("topic", "update", "t", code=2)
+        self.rockdove("topic", "delete", "t", code=2)  # nobody there to be asked
+        self.rockdove("topic", "delete", "t", "--yes")
+        self.rockdove("topic", "delete", "t", code=3)
+        self.rockdove("topic", "delete", "t", "--if-exists")
 
 
 class Offline(BrokerCase):

@@ -639,16 +639,16 @@ TEST_CASE("subscriptions come back when the broker does: durable ones where they
     daemon.start();
     REQUIRE(comes_true([&] { return client.publish("events", "after").routed == 2; }));
     client.publish("events", "last");
-    const auto until_last = [](Receiver& from) {
+    const auto until_last = [](Receiver& from, bool acks) {
         std::size_t after = 0;
         for (;;) {
             Job job = from.next();
             const std::string body(job.body());
-            std::move(job).ack();
+            if (acks) std::move(job).ack();
             if (body == "after") ++after;
             if (body == "last") return after;
         }
     };
-    CHECK(until_last(durable) >= 1);
-    CHECK(until_last(live) >= 1);
+    CHECK(until_last(durable, true) >= 1);
+    CHECK(until_last(live, false) >= 1);  // done when it was sent
 }

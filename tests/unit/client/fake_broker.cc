@@ -118,7 +118,8 @@ void FakeConnection::fail(const v1::Frame& request, v1::ErrorCode code, const st
     write(answer);
 }
 
-void FakeConnection::confirm(const v1::Frame& publish, std::uint64_t first_seq) {
+void FakeConnection::confirm(const v1::Frame& publish, std::uint64_t first_seq,
+                             const std::function<void(v1::Confirm&)>& change) {
     v1::Frame answer;
     answer.set_request_id(publish.request_id());
     v1::Confirm& confirm = *answer.mutable_confirm();
@@ -127,6 +128,7 @@ void FakeConnection::confirm(const v1::Frame& publish, std::uint64_t first_seq) 
     confirm.set_id_prefix(kPrefix);
     confirm.set_durability(v1::SYNC);
     confirm.set_room_messages(UINT64_MAX);
+    if (change) change(confirm);
     write(answer);
 }
 
@@ -143,8 +145,21 @@ v1::Consume FakeConnection::attach(const std::function<void(v1::ConsumeOk&)>& ch
     return request.consume();
 }
 
+v1::SubscriptionCreate FakeConnection::subscribed() {
+    const v1::Frame request = read(v1::Frame::kSubscriptionCreate);
+    v1::Frame answer;
+    answer.set_request_id(request.request_id());
+    v1::SubscriptionInfo& info = *answer.mutable_subscription_info();
+    info.set_topic(request.subscription_create().topic());
+    info.set_name(request.subscription_create().name());
+    info.set_ephemeral(request.subscription_create().ephemeral());
+    write(answer);
+    return request.subscription_create();
+}
+
 void FakeConnection::deliver(std::uint64_t consumer, std::uint64_t first_seq, const std::vector<std::string>& bodies,
-                             std::uint32_t lease, std::uint64_t lease_ms, std::uint32_t attempt) {
+                             std::uint32_t lease, std::uint64_t lease_ms, std::uint32_t attempt,
+                             const std::function<void(v1::Deliver&)>& change) {
     v1::Frame frame;
     v1::Deliver& deliver = *frame.mutable_deliver();
     deliver.set_consumer(consumer);
@@ -156,6 +171,7 @@ void FakeConnection::deliver(std::uint64_t consumer, std::uint64_t first_seq, co
     deliver.set_commit_time_ms(1'700'000'000'000);
     deliver.set_id_prefix(kPrefix);
     for (const std::string& body : bodies) deliver.add_messages()->set_body(body);
+    if (change) change(deliver);
     write(frame);
 }
 

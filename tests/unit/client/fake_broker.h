@@ -31,13 +31,17 @@ public:
     v1::Hello greet(const std::function<void(v1::Welcome&)>& change = {});
     void refuse_greeting(v1::ErrorCode code, const std::string& text);
     // Answers a publish: all stored, from `first_seq` on.
-    void confirm(const v1::Frame& publish, std::uint64_t first_seq);
+    void confirm(const v1::Frame& publish, std::uint64_t first_seq,
+                 const std::function<void(v1::Confirm&)>& change = {});
     void fail(const v1::Frame& request, v1::ErrorCode code, const std::string& text, bool closes = false);
     // Reads Consume and answers ConsumeOk; keeps what `keep` says of what is held (default: all).
     v1::Consume attach(const std::function<void(v1::ConsumeOk&)>& change = {});
+    // Reads SubscriptionCreate and answers it; Consume follows.
+    v1::SubscriptionCreate subscribed();
     // Messages first_seq, first_seq + 1, ... with these bodies.
     void deliver(std::uint64_t consumer, std::uint64_t first_seq, const std::vector<std::string>& bodies,
-                 std::uint32_t lease = 1, std::uint64_t lease_ms = 30'000, std::uint32_t attempt = 1);
+                 std::uint32_t lease = 1, std::uint64_t lease_ms = 30'000, std::uint32_t attempt = 1,
+                 const std::function<void(v1::Deliver&)>& change = {});
     // Reads Settle and answers it: nothing stale, unless told.
     v1::Settle settled(const std::function<void(v1::Settled&)>& change = {});
     bool reads_end();  // the client has closed the connection, or does within the time

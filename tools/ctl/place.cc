@@ -12,7 +12,8 @@ std::optional<v1::Position> parse_place(const std::string& text, std::int64_t no
         place.set_from(v1::FROM_START);
     } else if (text == "end") {
         place.set_from(v1::FROM_END);
-    } else if (!text.empty() && text.size() < 16 && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) {
+    } else if (!text.empty() && text.size() < 16 &&
+               std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) {
         place.set_from(v1::FROM_SEQ);
         place.set_seq(std::stoull(text));
         if (place.seq() == 0) return std::nullopt;
@@ -56,7 +57,10 @@ CLI::Option* add_subscription_argument(CLI::App& command, std::string& subscript
 }
 
 CLI::Option* add_topic_argument(CLI::App& command, std::string& topic) {
-    return command.add_option("topic", topic, "Name of the topic")->required()->type_name("TOPIC")->option_text("TOPIC");
+    return command.add_option("topic", topic, "Name of the topic")
+        ->required()
+        ->type_name("TOPIC")
+        ->option_text("TOPIC");
 }
 
 }  // namespace rockdove::ctl

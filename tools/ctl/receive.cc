@@ -270,9 +270,9 @@ int run(Context& context, const Options& options) {
     printing.begin();
     Ending ending = Ending::kFailed;
     try {
-        ending = options.release ? look(context, options, receiving, interrupt, printing)
-                                 : work(context, options, receiving, interrupt,
-                                        printing_handler(context, receiving, printing));
+        ending = options.release
+                     ? look(context, options, receiving, interrupt, printing)
+                     : work(context, options, receiving, interrupt, printing_handler(context, receiving, printing));
     } catch (const Error& error) {
         receiving.fail(to_failure(error));
     }

@@ -90,12 +90,9 @@ Failure with_suggestion(Context& context, Failure failure, const std::string& qu
 }
 
 int print_published(Context& context, const Options& options, const Receipt& receipt) {
-    const Json record = Json{{"topic", options.queue},
-                             {"id", receipt.id},
-                             {"sequence", receipt.sequence},
-                             {"routed", receipt.routed},
-                             {"duplicate", receipt.duplicate},
-                             {"durability", durability_word(receipt.durability)}};
+    const Json record = Json{{"topic", options.queue},         {"id", receipt.id},
+                             {"sequence", receipt.sequence},   {"routed", receipt.routed},
+                             {"duplicate", receipt.duplicate}, {"durability", durability_word(receipt.durability)}};
     return context.print_record(record,
                                 {{"id", "ID"},
                                  {"topic", "TOPIC"},

@@ -171,7 +171,8 @@ int update(Context& context, const Options& options) {
     name(options, *request.mutable_subscription_update());
     fill(options, *request.mutable_subscription_update()->mutable_settings());
     if (request.subscription_update().settings().ByteSizeLong() == 0) {
-        return context.fail(usage_failure("nothing to change", "name at least one setting, such as --subject \"order.>\""));
+        return context.fail(
+            usage_failure("nothing to change", "name at least one setting, such as --subject \"order.>\""));
     }
     return ask_and_print(context, std::move(request), "updated");
 }
@@ -205,9 +206,10 @@ int remove(Context& context, const Options& options) {
 int seek(Context& context, const Options& options) {
     const base::Result<v1::SubscriptionInfo> info = look(context, options);
     if (!info) return context.fail(info.error());
-    const std::string action = "move subscription \"" + options.name + "\" to " + options.to + ": " +
-                               format_count(info->lag_messages() - std::min(info->lag_messages(), info->queue().started())) +
-                               " messages that wait in it are forgotten";
+    const std::string action =
+        "move subscription \"" + options.name + "\" to " + options.to + ": " +
+        format_count(info->lag_messages() - std::min(info->lag_messages(), info->queue().started())) +
+        " messages that wait in it are forgotten";
     if (const auto stop = stop_before(context, options.confirm, options.name, action)) return *stop;
     v1::Frame request;
     name(options, *request.mutable_subscription_seek());
@@ -224,8 +226,8 @@ int replay(Context& context, const Options& options) {
     return ask_and_print(context, std::move(request), "replays from " + options.from);
 }
 
-CLI::App* add_verb(CLI::App& noun, Context& context, const char* verb, const char* text, std::shared_ptr<Options> options,
-                   int (*run)(Context&, const Options&)) {
+CLI::App* add_verb(CLI::App& noun, Context& context, const char* verb, const char* text,
+                   std::shared_ptr<Options> options, int (*run)(Context&, const Options&)) {
     CLI::App* command = noun.add_subcommand(verb, text);
     command->callback(
         [&context, options, run] { context.command = [&context, options, run] { return run(context, *options); }; });
@@ -252,9 +254,9 @@ void add_subscription(CLI::App& root, Context& context) {
 
     for (const bool of_lag : {false, true}) {
         auto options = make();
-        CLI::App* command =
-            of_lag ? add_verb(*noun, context, "lag", "How far subscriptions are behind: messages, time, lost", options, lag)
-                   : add_verb(*noun, context, "list", "List subscriptions", options, list);
+        CLI::App* command = of_lag ? add_verb(*noun, context, "lag",
+                                              "How far subscriptions are behind: messages, time, lost", options, lag)
+                                   : add_verb(*noun, context, "list", "List subscriptions", options, list);
         if (!of_lag) command->alias("ls");
         command->add_option("topic", options->topic, "Only those of this topic")->option_text("[TOPIC]");
         add_list_flags(*command, options->list);
@@ -292,7 +294,8 @@ void add_subscription(CLI::App& root, Context& context) {
     add_confirm_flags(*command, options->confirm);
 
     options = make();
-    command = add_verb(*noun, context, "replay", "Deliver messages once more, beside those that come anyway", options, replay);
+    command = add_verb(*noun, context, "replay", "Deliver messages once more, beside those that come anyway", options,
+                       replay);
     add_subscription_argument(*command, options->name);
     command->add_option("--from", options->from, "The first; 1h is an hour ago")->required()->check(place_check());
     command->add_option("--to", options->to, "Behind the last; up to now, if not given")->check(place_check());

@@ -102,7 +102,8 @@ v1::TopicSettings to_settings(const Options& options) {
 
 void add_settings(CLI::App& command, Options& options) {
     const std::string group = "Settings";
-    command.add_option("--durability", options.durability, "Confirm when on disk, when handed to the system, or at once")
+    command
+        .add_option("--durability", options.durability, "Confirm when on disk, when handed to the system, or at once")
         ->check(CLI::IsMember({"sync", "async", "memory"}))
         ->group(group);
     command.add_option("--retain-age", options.retain_age, "Keep messages so long, 0s: no bound")
@@ -221,8 +222,8 @@ int remove(Context& context, const Options& options) {
 }
 
 // A verb with options of its own.
-CLI::App* add_verb(CLI::App& topic, Context& context, const char* verb, const char* text, std::shared_ptr<Options> options,
-                   int (*run)(Context&, const Options&)) {
+CLI::App* add_verb(CLI::App& topic, Context& context, const char* verb, const char* text,
+                   std::shared_ptr<Options> options, int (*run)(Context&, const Options&)) {
     CLI::App* command = topic.add_subcommand(verb, text);
     command->callback(
         [&context, options, run] { context.command = [&context, options, run] { return run(context, *options); }; });
@@ -253,12 +254,14 @@ void add_topic(CLI::App& root, Context& context) {
     add_settings(*command, *options);
 
     options = make();
-    command = add_verb(*topic, context, "update", "Change settings of a topic; what is not named stays", options, update);
+    command =
+        add_verb(*topic, context, "update", "Change settings of a topic; what is not named stays", options, update);
     add_topic_argument(*command, options->name);
     add_settings(*command, *options);
 
     options = make();
-    command = add_verb(*topic, context, "delete", "Delete a topic, its messages and its subscriptions", options, remove);
+    command =
+        add_verb(*topic, context, "delete", "Delete a topic, its messages and its subscriptions", options, remove);
     command->alias("rm");
     add_topic_argument(*command, options->name);
     command->add_flag("--if-exists", options->if_exists, "It is fine if there is no such topic");

@@ -577,7 +577,7 @@ class Formats(BrokerCase):
             self.assertEqual(line["received_total"], 2 * line["published_total"])
             self.assertGreater(line["messages"], 0)
         self.rockdove("bench", "W1", "--mode", "none", code=2)
-        beside = self.bench("W3", "--flood, "200", *quick)
+        beside = self.bench("W3", "--flood", "200", *quick)
         self.assertGreater(beside["flood_rate"], 0)
         self.assertEqual(beside["flood_size"], 200)
         self.assertEqual(self.bench("W6-fill", "--count", "3000", "--size", "50")["messages"], 3000)
@@ -644,6 +644,60 @@ class Topics(BrokerCase):
         explained = json.loads(self.rockdove("explain", said["id"], "--queue", "orders/audit", "-o", "json")[0])
         self.assertEqual(explained["gate"], "message_gone")
         self.rockdove("explain", said["id"], code=2)
+
+    def test_the_events_example_is_killed_and_goes_on(self):
+        example = os.path.join(os.path.dirname(harness.CLI), "example_events")
+        url = self.env["ROCKDOVE_URL"]
+
+        def service(role):
+            child = subprocess.Popen([example, role, url], stdout=subprocess.PIPE, text=True)
+            self.children.append(child)
+            return child
+
+        def order(subject, body):
+            done = subprocess.run([example, "order", subject, body, url], stdout=subprocess.PIPE, text=True, check=True,
+                                  timeout=PATIENCE)
+            return int(done.stdout.split()[2])
+
+        def listed():
+            return json.loads(self.rockdove("subscription", "list", "order-events", "-o", "json")[0])["subscriptions"]
+
+        def lag(name):
+            return {s["name"]: s for s in listed()}["order-events/" + name]
+
+        def names():
+            return [s["name"].split("/")[1] for s in listed()]
+
+        self.assertEqual(order("order.eu.created", "1"), 0)  # before anybody listens
+        audit = service("audit")
+        self.assertEqual(audit.stdout.readline(), "order.eu.created 1\n")
+        billing = service("billing")
+        self.wait_for("billing to be there", lambda: "billing" in names())
+        order("order.eu.created", "2")
+        self.assertEqual(billing.stdout.readline(), "order.eu.created 2\n")
+        self.wait_for("billing to be done", lambda: lag("billing")["lag_messages"] == 0)
+        billing.kill()
+        billing.wait()
+        order("order.us.created", "3")
+        order("order.us.deleted", "4")
+        self.wait_for("billing's lag", lambda: lag("billing")["lag_messages"] == 1)
+        self.broker.kill()
+        self.broker.start()
+        dashboard = service("dashboard")
+        billing = service("billing")
+        self.assertEqual(billing.stdout.readline(), "order.us.created 3\n")  # and not the second once more
+        self.wait_for("the dashboard to be there", lambda: order("probe", "x") == 2)
+        order("order.eu.created", "5")
+        self.assertEqual(billing.stdout.readline(), "order.eu.created 5\n")
+        news = dashboard.stdout.readline()
+        while news == "probe x\n":
+            news = dashboard.stdout.readline()
+        self.assertEqual(news, "order.eu.created 5\n")
+        self.wait_for("billing to be done", lambda: lag("billing")["lag_messages"] == 0)
+        self.rockdove("subscription", "replay", "order-events/billing", "--from", "1h")
+        again = [billing.stdout.readline() for _ in range(4)]
+        self.assertEqual(again, ["order.%s %d\n" % o for o in (("eu.created", 1), ("eu.created", 2), ("us.created", 3),
+                                                              ("eu.created", 5))])
 
     def test_what_is_wrong_is_said(self):
         self.create("q")

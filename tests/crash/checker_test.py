@@ -22,6 +22,9 @@ class Script:
         self.events.append(event)
         return event
 
+    def find_config(self):
+        return self.events[0]
+
     def invoke(self, p, f, **fields):
         self.op += 1
         return self.add(p, "invoke", f, op=self.op, **fields)
@@ -77,6 +80,28 @@ def sound():
     s.settle("ACK", "p.6", 2, 2, q="f")
     s.final(next_seq=5, dead=1)
     s.final("f", next_seq=3)
+    return s
+
+
+def topic(europe=("p.21~seu.x",), origin=1, topic_next=3):
+    """Two messages of a topic, one subscription for all of them and one for one subject."""
+    s = Script()
+    s.find_config()["queues"].update({"t/all": {"max_attempts": 3}, "t/eu": {"max_attempts": 3, "subjects": ["order.eu.>"]}})
+    mids = ["p.21~seu.x", "p.22~sus.x"]
+    s.publish(*mids, q="t", first=1)
+    for seq, mid in enumerate(mids, 1):
+        s.deliver(mid, seq, lease=seq, q="t/all")["os"] = seq
+        s.settle("ACK", mid, seq, seq, q="t/all")
+    for mid in europe:
+        s.deliver(mid, 1, lease=8, q="t/eu")["os"] = origin
+        s.settle("ACK", mid, 1, 8, q="t/eu")
+    for q in ("q", "f"):
+        s.final(q)
+    s.final("t/all", next_seq=3)
+    s.final("t/eu", next_seq=3)
+    s.fault()
+    s.publish_ends("info", "p.30")
+    s.add("drain", "ok", "topic", topic="t", info=dict(next_seq=topic_next))
     return s
 
 
@@ -412,6 +437,14 @@ class CheckerTest(unittest.TestCase):
         s.final(next_seq=6, dead=2)
         s.add("drain", "ok", "dead", q="q", rows=[["p.3", 3, "rejected", 1]])
         self.assertIn("I1", self.names(s))
+
+    def test_a_topic_is_judged_by_each_of_its_subscriptions(self):
+        self.assertEqual(self.names(topic()), set())
+        self.assertEqual(self.checker.counts["published"], 2)
+        self.assertEqual(self.names(topic(europe=())), {"I1", "I6"})
+        self.assertIn("I2", self.names(topic(europe=("p.22~sus.x",))))
+        self.assertIn("I4", self.names(topic(origin=2)))
+        self.assertEqual(self.names(topic(topic_next=4)), {"I6"})
 
     def test_the_story_of_a_violation_is_told(self):
         s = sound()

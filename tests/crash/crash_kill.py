@@ -21,7 +21,7 @@ def main():
         run.start_broker()
         runs = [run] + [stack.enter_context(run.beside("ns%d" % shard)) for shard in range(1, options.shards)]
         queues = queue_plan(rules=not options.toy)
-        clients = ["py"] + (["cc"] if options.rdload else []) + ([] if options.toy else ["rl"])
+        clients = ["py"] + (["cc"] if options.rdload else []) + ([] if options.toy else ["rl", "tl"])
         planned = int(options.cycles * (options.shortest + options.longest) / 2 * options.rate * 0.3)
         for each in runs:
             each.create_queues(queues, dict(publish=planned, deliver=planned // 2, faults=options.cycles, info=True,
@@ -29,6 +29,7 @@ def main():
             each.start_python_load("py", load_plan(options.rate))
             if not options.toy:
                 each.start_python_load("rl", load_plan(options.rate / 2), "rules_load.py")
+                each.start_python_load("tl", load_plan(options.rate / 2), "topic_load.py")
             if options.rdload:
                 each.start_cpp_load("cc", load_plan(options.rate))
         in_recovery = 0

@@ -21,6 +21,12 @@ def drain(address, history, queues, limit=900.0, list_dead=True):
             if list_dead:
                 history.write("ok", "dead", q=queue, rows=_dead_letters(connection, queue))
             connection.say_goodbye()
+    topics = sorted({queue.split("/")[0] for queue in queues if "/" in queue})
+    for topic in topics:
+        with Connection(address, client_name="drain") as connection:
+            info = connection.request(topic_show=admin.TopicShow(name=topic))
+            history.write("ok", "topic", topic=topic, info=dict(next_seq=info.next_seq, messages=info.messages))
+            connection.say_goodbye()
 
 
 def _dead_letters(connection, queue):
@@ -85,7 +91,8 @@ def _take(connection, history, queue, number, deliveries):
             items.append([mids[-1], delivery.first_seq + offset, delivery.epoch, delivery.lease])
         history.write("ok", "deliver", q=queue, c=number, e=delivery.epoch, l=delivery.lease, a=delivery.attempt,
                       lms=delivery.lease_ms, first=delivery.first_seq, mids=mids, bad=bad,
-                      w=time.time_ns() // 10**6, ct=delivery.commit_time_ms)
+                      w=time.time_ns() // 10**6, ct=delivery.commit_time_ms,
+                      os=delivery.original_seq or delivery.first_seq)
     known = [item for item in items if item[0] is not None]
     op = history.invoke("settle", q=queue, c=number, o="ACK", items=known)
     answer = connection.settle(1, "ACK", raw.ranges_of(item[1:] for item in items))

@@ -7,7 +7,8 @@
     f = publish   invoke: mids, pseq (0: not numbered)    ok: res [[mid, seq, duplicate]], fails [[mid, code]]
                   fail: mids, code (nothing happened)     info: mids (may have happened)
     f = deliver   ok: e, l (epoch, lease; absent if the client library hides them), a (attempt), lms (lease),
-                  first (seq), mids, bad [[mid, why]]; w (wall clock, ms), ct (commit time, ms)
+                  first (seq), mids, bad [[mid, why]]; w (wall clock, ms), ct (commit time, ms), os (of a subscription:
+                  the first one's seq in the topic)
     f = settle    invoke: o (ACK ...), after (ms), items [[mid, seq, e, l]]    ok: stale [[seq, e, l]]    fail: code    info
     f = extend    as settle
     f = attach    invoke: name                            ok
@@ -15,6 +16,7 @@
     f = fault     invoke: kind; ok: the broker is ready again
     f = config    ok: queues {name: settings}, plan {...}
     f = final     ok: info (QueueInfo as a dict)
+    f = topic     ok: topic, info (next_seq, messages)
     f = dead      ok: rows [[mid, seq, reason, attempts]], the queue's dead letters at the end
     f = odd       ok: text, an answer that contradicts itself
     f = stuck     ok: ready messages were not delivered although there was credit (L1)

@@ -197,8 +197,15 @@ class Producer(Client):
     def transmit(self, first):
         queue, mids, messages = self.unconfirmed[first]
         op = self.history.invoke("publish", q=queue, c=self.c, pseq=first, mids=mids)
-        frame = data.Publish(queue=queue, messages=messages, producer_seq=first, oldest_unconfirmed=min(self.unconfirmed))
+        frame = data.Publish(messages=messages, producer_seq=first, oldest_unconfirmed=min(self.unconfirmed),
+                             **self.target(queue))
         self.ask(lambda kind, body: self.answered(op, first, kind, body), publish=frame)
+
+    def target(self, queue):
+        return dict(queue=queue)
+
+    def confirmed(self, queue, mids, confirm, res):
+        """For what else there is to be said about a receipt."""
 
     def answered(self, op, first, kind, body):
         queue, mids, _ = self.unconfirmed[first]
@@ -211,6 +218,7 @@ class Producer(Client):
             return
         res, fails = read_confirm(mids, body)
         self.history.write("ok", "publish", op=op, q=queue, res=res, fails=fails)
+        self.confirmed(queue, mids, body, res)
 
 
 def read_confirm(mids, confirm):
@@ -309,7 +317,8 @@ class Consumer(Client):
                 bad.append([payload.mid_of(message), str(error)])
         self.history.write("ok", "deliver", q=self.queue, c=self.c, e=delivery.epoch, l=delivery.lease,
                            a=delivery.attempt, lms=delivery.lease_ms, first=delivery.first_seq, mids=mids, bad=bad,
-                           w=time.time_ns() // 10**6, ct=delivery.commit_time_ms)
+                           w=time.time_ns() // 10**6, ct=delivery.commit_time_ms,
+                           os=delivery.original_seq or delivery.first_seq)
         groups = {}
         for offset, mid in enumerate(mids):
             seq = delivery.first_seq + offset

@@ -4,7 +4,8 @@
     headers = on every message where SHA-256 of the text begins with a byte divisible by 5
 
 mid is unique for ever in a run: producer, dot, counter. rdload writes the same in C++ (rdload/payload.h). What a message asks of the
-broker stands behind it, so that it too can be proved: ~kNAME key, ~pN priority, ~dMS delay, ~tMS time to live, ~u deduplicated by mid.
+broker stands behind it, so that it too can be proved: ~kNAME key, ~pN priority, ~dMS delay, ~tMS time to live, ~u deduplicated by mid,
+~sNAME subject order.NAME.
 """
 import hashlib
 
@@ -27,6 +28,8 @@ def make(mid, n, size):
     message.key = asked.get("k", "")
     if "p" in asked:
         message.priority = int(asked["p"])
+    if "s" in asked:
+        message.subject = "order." + asked["s"]
     message.delay_ms = int(asked.get("d", 0))
     message.ttl_ms = int(asked.get("t", 0))
     if "u" in asked:

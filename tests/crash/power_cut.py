@@ -39,6 +39,8 @@ def queues_survived(run, queues):
     try:
         with Connection(run.broker.address) as connection:
             there = {info.name for info in connection.request(queue_list=admin.QueueList()).queues}
+            subscriptions = connection.request(subscription_list=admin.SubscriptionList()).subscriptions
+            there |= {info.topic + "/" + info.name for info in subscriptions}
     except (Closed, Timeout, OSError) as error:
         say("VIOLATION L1: the broker broke down after a power cut: %r\n%s" % (error, run.broker.log_tail()))
         return False
@@ -59,9 +61,10 @@ def main():
         queues = queue_plan(sync_only=True)
         planned = int(options.cycles * options.rate * 0.5)
         run.create_queues(queues, dict(publish=planned, deliver=planned // 2, faults=options.cycles, info=True,
-                                       clients=["py", "rl"] + (["cc"] if options.rdload else [])))
+                                       clients=["py", "rl", "tl"] + (["cc"] if options.rdload else [])))
         run.start_python_load("py", load_plan(options.rate))
         run.start_python_load("rl", load_plan(options.rate / 2), "rules_load.py")
+        run.start_python_load("tl", load_plan(options.rate / 2), "topic_load.py")
         if options.rdload:
             run.start_cpp_load("cc", load_plan(options.rate))
         sound = cut_and_judge(run, disk, options.cycles, queues)

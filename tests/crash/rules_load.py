@@ -112,7 +112,7 @@ class ExplicitConsumer(Consumer):
                     message, _, _, commit_time_ms = asked[seq]
                     super(ExplicitConsumer, self).delivered(types.SimpleNamespace(
                         messages=[message], first_seq=seq, epoch=r.epoch, lease=r.lease, attempt=r.attempt,
-                        lease_ms=body.lease_ms, commit_time_ms=commit_time_ms))
+                        lease_ms=body.lease_ms, commit_time_ms=commit_time_ms, original_seq=0))
         ranges = raw.ranges_of((seq, epoch, number) for seq, (_, epoch, number, _) in asked.items())
         self.ask(done, start=data.Start(consumer=1, ranges=ranges))
 

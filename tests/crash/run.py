@@ -17,6 +17,7 @@ import history
 import loop_disk
 import rules_load
 import rockdove_raw as raw
+import topic_load
 from broker import Broker, StartError
 from rockdove_raw import Connection
 
@@ -25,9 +26,9 @@ SETTINGS = dict(lease_ms=4000, backoff_first_ms=50, backoff_longest_ms=500, max_
 
 
 def queue_plan(sync_only=False, rules=True):
-    """Queues and their settings. `fifo` is only filled during the run, and drained one by one afterwards."""
+    """Queues and their settings; TOPIC/NAME is a subscription, and makes the topic. `fifo` is only filled during the run, and drained one by one afterwards."""
     queues = {"mixed": {}, "busy": {}, "fifo": {"fifo": True}, "tired": {"max_attempts": 3}}
-    queues.update(rules_load.QUEUES if rules else {})
+    queues.update({**rules_load.QUEUES, **topic_load.SUBSCRIPTIONS} if rules else {})
     queues["quick"] = {} if sync_only else {"durability": "ASYNC"}
     return {name: dict(SETTINGS, **settings) for name, settings in queues.items()}
 
@@ -121,10 +122,13 @@ class Run:
     def create_queues(self, queues, plan):
         with Connection(self.address) as connection:
             for name, settings in queues.items():
-                fields = {k: v for k, v in settings.items() if k != "fifo"}
+                fields = {k: v for k, v in settings.items() if k not in ("fifo", "subjects")}
                 if "durability" in fields:
                     fields["durability"] = raw.data.Durability.Value(fields["durability"])
-                connection.create_queue(name, **fields)
+                if "/" in name:
+                    connection.create_subscription(name, settings.get("subjects", ()), **fields)
+                else:
+                    connection.create_queue(name, **fields)
         self.nemesis.write("ok", "config", queues=queues, plan=plan)
 
     def start_python_load(self, name, plan, script="load.py"):

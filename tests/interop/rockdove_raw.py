@@ -296,8 +296,8 @@ class Connection:
                                                  oldest_unconfirmed=oldest_unconfirmed))
 
     def consume(self, queue, name="raw", consumer=1, credit=10, **fields):
-        return self.request(consume=data.Consume(queue=queue, name=name, consumer=consumer, credit_messages=credit,
-                                                 **fields))
+        target = dict(subscription=queue) if "/" in queue else dict(queue=queue)
+        return self.request(consume=data.Consume(name=name, consumer=consumer, credit_messages=credit, **target, **fields))
 
     def settle(self, consumer, outcome, ranges, **fields):
         return self.request(settle=data.Settle(consumer=consumer, outcome=data.Outcome.Value(outcome), ranges=ranges,
@@ -312,6 +312,14 @@ class Connection:
     def create_queue(self, name, if_not_exists=False, **settings):
         return self.request(queue_create=admin.QueueCreate(name=name, if_not_exists=if_not_exists,
                                                            settings=admin.QueueSettings(**settings)))
+
+    def create_subscription(self, name, subjects=(), **settings):
+        """Of TOPIC/NAME; its topic is made as well."""
+        topic, _, name = name.partition("/")
+        self.request(topic_create=admin.TopicCreate(name=topic, if_not_exists=True))
+        return self.request(subscription_create=admin.SubscriptionCreate(
+            topic=topic, name=name, settings=admin.SubscriptionSettings(subjects=subjects,
+                                                                        queue=admin.QueueSettings(**settings))))
 
     def show_queue(self, name):
         return self.request(queue_show=admin.QueueShow(name=name))

@@ -50,10 +50,15 @@ void create_topic(Context& context, const bench::Run& run) {
 
 int run(Context& context, bench::Run run) {
     if (run.mode.empty()) run.mode = run.workload == "W4" ? "none" : "strict";
+    const bool fans_out = run.workload.starts_with("W4");
     if (run.mode == "none" && run.workload != "W4") return context.fail(usage_failure("--mode none belongs to W4"));
     if (run.workload != "W1" && run.producers != 1) return context.fail(usage_failure("only W1 has several producers"));
-    if (run.workload == "W3" && run.body_bytes < sizeof(std::int64_t)) {
-        return context.fail(usage_failure("bodies of W3 carry a time: --size 8 or more"));
+    if (!fans_out && run.subjects + run.others != 0) {
+        return context.fail(usage_failure("--subjects and --others belong to W4"));
+    }
+    if (run.others != 0 && run.subjects == 0) run.subjects = 1;
+    if ((run.workload == "W3" || run.workload == "W4-behind") && run.body_bytes < sizeof(std::int64_t)) {
+        return context.fail(usage_failure("bodies of W3 and W4-behind carry a time: --size 8 or more"));
     }
     if (run.workload != "W3" && run.flood != 0) return context.fail(usage_failure("--flood belongs to W3"));
     if (run.workload == "W7" && (run.pid == 0 || run.connections + run.queues == 0)) {
@@ -69,9 +74,9 @@ int run(Context& context, bench::Run run) {
     if (run.workload == "W2" && run.ack == "none") return context.fail(usage_failure("W2 acknowledges"));
     if (run.workload == "W2" && run.ack.empty()) run.ack = "multi";
     const ClientOptions options = context.globals.url.empty() ? ClientOptions() : ClientOptions(context.globals.url);
-    const bool new_queue = run.workload <= "W4" || run.workload == "W6-fill";
+    const bool new_queue = run.workload <= "W4" || fans_out || run.workload == "W6-fill";
     if (new_queue) {
-        if (run.workload == "W4") {
+        if (fans_out) {
             create_topic(context, run);
         } else if (run.queues == 0) {
             create_queue(context, run, run.queue);
@@ -83,13 +88,14 @@ int run(Context& context, bench::Run run) {
     if (run.flood != 0) {
         create_queue(context, run, bench::flood_queue(run));
     }
-    Json result = run.workload == "W4"         ? bench::fan_out(run)
-                  : run.workload == "W6-fill"  ? bench::fill(run, options)
-                  : run.workload == "W6-first" ? bench::first(run, options)
-                  : run.workload == "W6-drain" ? bench::drain(run, options)
-                  : run.workload == "W7"       ? bench::footprint(run, options)
-                                               : bench::measure(run, options);
-    if (run.workload == "W4") delete_topic(context, run.queue);
+    Json result = run.workload == "W4"          ? bench::fan_out(run)
+                  : run.workload == "W4-behind" ? bench::catch_up(run, options)
+                  : run.workload == "W6-fill"   ? bench::fill(run, options)
+                  : run.workload == "W6-first"  ? bench::first(run, options)
+                  : run.workload == "W6-drain"  ? bench::drain(run, options)
+                  : run.workload == "W7"        ? bench::footprint(run, options)
+                                                : bench::measure(run, options);
+    if (fans_out) delete_topic(context, run.queue);
     if (run.workload <= "W3" || run.workload == "W6-drain") delete_queue(context, run.queue);
     if (run.flood != 0) delete_queue(context, bench::flood_queue(run));
     // Exactly one line, as tables of results want it, and without the envelope of other commands.
@@ -109,11 +115,12 @@ void add_bench(CLI::App& root, Context& context) {
     auto options = std::make_shared<bench::Run>();
     options->queue = "rockdove.bench";
     command
-        ->add_option("workload", options->workload,
-                     "W1 durable enqueue, W2 work queue, W3 latency at a fixed rate,\n"
-                     "W4 fan-out, W6-fill, W6-first, W6-drain a deep queue and restarts, W7 footprint")
+        ->add_option(
+            "workload", options->workload,
+            "W1 durable enqueue, W2 work queue, W3 latency at a fixed rate,\n"
+            "W4 fan-out, W4-behind catching up, W6-fill, W6-first, W6-drain a deep queue and restarts, W7 footprint")
         ->required()
-        ->check(CLI::IsMember({"W1", "W2", "W3", "W4", "W6-fill", "W6-first", "W6-drain", "W7"}))
+        ->check(CLI::IsMember({"W1", "W2", "W3", "W4", "W4-behind", "W6-fill", "W6-first", "W6-drain", "W7"}))
         ->option_text("WORKLOAD");
     command
         ->add_option("--mode", options->mode,
@@ -123,6 +130,12 @@ void add_bench(CLI::App& root, Context& context) {
         ->option_text("strict|relaxed|none");
     command->add_option("--subscribers", options->subscribers, "W4: connections that subscribe")
         ->check(CLI::Range(std::size_t{1}, std::size_t{64}))
+        ->capture_default_str();
+    command->add_option("--subjects", options->subjects, "W4: subjects to use in turn; 0: no subject")
+        ->check(CLI::Range(std::size_t{0}, std::size_t{1'000'000}))
+        ->capture_default_str();
+    command->add_option("--others", options->others, "W4: further subscriptions, with patterns that match nothing")
+        ->check(CLI::Range(std::size_t{0}, std::size_t{100'000}))
         ->capture_default_str();
     command->add_option("--size", options->body_bytes, "Bytes of a body")
         ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 20))
@@ -139,7 +152,7 @@ void add_bench(CLI::App& root, Context& context) {
                      "none: W6-first, which gives its message back")
         ->check(CLI::IsMember({"multi", "each", "none"}))
         ->option_text("multi|each|none");
-    command->add_option("--rate", options->rate, "W3: messages per second")
+    command->add_option("--rate", options->rate, "W3, W4-behind: messages per second")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000}))
         ->capture_default_str();
     command
@@ -147,7 +160,7 @@ void add_bench(CLI::App& root, Context& context) {
                      "W3: meanwhile fill another queue with messages of this size; 0: do not")
         ->check(CLI::Range(std::size_t{0}, std::size_t{1} << 20))
         ->capture_default_str();
-    command->add_option("--count", options->count, "W6: messages")
+    command->add_option("--count", options->count, "W6, W4-behind: messages")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}))
         ->capture_default_str();
     command->add_option("--since", options->since_ns, "W6: when the broker was started, ns since 1970; adds first_s")

@@ -97,8 +97,8 @@ void Producer::run() {
 }
 
 PacedProducer::PacedProducer(const ClientOptions& options, std::string queue, std::size_t body_bytes,
-                             std::uint64_t rate, Phase& phase)
-    : phase_(phase), queue_(std::move(queue)), rate_(rate), bodies_(body_bytes, 1), client_(options) {
+                             std::uint64_t rate, Phase& phase, bool topic)
+    : phase_(phase), queue_(std::move(queue)), rate_(rate), topic_(topic), bodies_(body_bytes, 1), client_(options) {
     thread_ = std::thread([this] { run(); });
 }
 
@@ -137,9 +137,14 @@ void PacedProducer::run() {
         }
         std::string body(bodies_.next());
         std::memcpy(body.data(), &due, sizeof due);
-        client_.send_async(queue_, Message{std::move(body)}, [this, due](const Error* error, const Receipt*) {
+        const auto answered = [this, due](const Error* error, const Receipt*) {
             on_answer(due, error != nullptr ? &error->detail() : nullptr);
-        });
+        };
+        if (topic_) {
+            client_.publish_async(queue_, Message{std::move(body)}, answered);
+        } else {
+            client_.send_async(queue_, Message{std::move(body)}, answered);
+        }
         ++sent;
     }
     // Every send has a deadline, so this ends.

@@ -75,12 +75,12 @@ private:
     std::thread thread_;
 };
 
-// Sends `rate` messages a second on a fixed schedule, whatever happened to those before. A body begins with its due
+// Sends to a queue, or publishes to a topic, `rate` messages a second on a fixed schedule, whatever happened to those before. A body begins with its due
 // time. Owns its connection and one thread.
 class PacedProducer {
 public:
     PacedProducer(const ClientOptions& options, std::string queue, std::size_t body_bytes, std::uint64_t rate,
-                  Phase& phase);
+                  Phase& phase, bool topic = false);
     ~PacedProducer();
 
     // phase.stop must be set; waits until everything is answered. Then the times of the measured part:
@@ -96,6 +96,7 @@ private:
     Phase& phase_;
     const std::string queue_;
     const std::uint64_t rate_;
+    const bool topic_;
     Bodies bodies_;
     std::vector<std::uint32_t> late_us_;     // the sending thread's until join()
     std::vector<std::uint32_t> confirm_us_;  // the I/O thread's until join()

@@ -78,7 +78,10 @@ Json identity(const Run& run) {
     Json out =
         Json{{"peer", "rockdove"}, {"version", ROCKDOVE_VERSION}, {"mode", run.mode}, {"workload", run.workload}};
     if (run.workload != "W7") out["size"] = run.body_bytes;
-    if (run.workload == "W4") out["subscribers"] = run.subscribers;
+    if (run.workload.starts_with("W4")) out["subscribers"] = run.subscribers;
+    if (run.subjects != 0) out["subjects"] = run.subjects;
+    if (run.others != 0) out["others"] = run.others;
+    if (run.workload == "W4-behind") out["rate_wanted"] = run.rate;
     if (run.workload <= "W4") {
         out["window"] = run.window;
         out["secs"] = run.seconds;
@@ -88,7 +91,7 @@ Json identity(const Run& run) {
     if (run.workload == "W2" && run.consumers != 1) out["consumers"] = run.consumers;
     if (run.keys != 0) out["keys"] = run.keys;
     if (run.workload == "W3") out["rate_wanted"] = run.rate;
-    if (run.workload.starts_with("W6")) out["count"] = run.count;
+    if (run.workload.starts_with("W6") || run.workload == "W4-behind") out["count"] = run.count;
     if (!run.after.empty()) out["after"] = run.after;
     if (run.connections > 0) out["connections"] = run.connections;
     if (run.queues > 0) out["queues"] = run.queues;

@@ -12,7 +12,7 @@
 namespace rockdove::bench {
 
 struct Run {
-    std::string workload;  // W1, W2, W3, W4, W6-fill, W6-first, W6-drain, W7
+    std::string workload;  // W1, W2, W3, W4, W4-behind, W6-fill, W6-first, W6-drain, W7
     std::string
         mode;  // strict: confirmed when on disk; relaxed: when handed to the operating system; none: W4 in memory
     std::string ack;  // W2: multi, each
@@ -21,14 +21,16 @@ struct Run {
     std::size_t producers = 1;
     std::uint64_t window = 1000;
     std::size_t subscribers = 5;  // W4
+    std::size_t subjects = 0;     // W4: subjects to use in turn; 0: messages without one
+    std::size_t others = 0;       // W4: further subscriptions, with patterns that match nothing
     std::size_t consumers = 1;    // W2: workers of one connection, each with the whole window
     std::size_t keys = 0;         // W1, W2: ordering keys, used in turn; 0: messages without keys
     double warm_up_s = 1;
     double seconds = 10;
     int pid = 0;                      // the broker's, for its costs; 0: none
-    std::uint64_t rate = 1000;        // W3: messages per second
+    std::uint64_t rate = 1000;        // W3, W4-behind: messages per second
     std::size_t flood = 0;            // W3: bytes of the messages that flood another queue meanwhile; 0: none
-    std::uint64_t count = 1'000'000;  // W6
+    std::uint64_t count = 1'000'000;  // W6, W4-behind
     std::int64_t since_ns = 0;        // W6: when the broker was started, nanoseconds since 1970; 0: first_s is left out
     std::size_t connections = 0;      // W7
     std::size_t queues = 0;           // W7; W6-fill: numbered queues to fill in turn; 0: one

@@ -18,8 +18,9 @@ ctl::Json measure(const Settings& settings, const Peer& peer) {
     std::string failure;
     std::mutex mutex;
     std::vector<std::unique_ptr<Role>> producers;
-    std::unique_ptr<Role> consumer;
-    if (settings.workload == "W2") consumer = peer.consumer(settings, phase);
+    std::vector<std::unique_ptr<Role>> consumers;
+    const std::size_t wanted = settings.workload == "W1" ? 0 : settings.workload == "W2" ? 1 : settings.subscribers;
+    for (std::size_t i = 0; i < wanted; ++i) consumers.push_back(peer.consumer(settings, i, phase));
     for (std::size_t i = 0; i < settings.producers; ++i) producers.push_back(peer.producer(settings, i + 1, phase));
     std::vector<std::thread> threads;
     const auto run = [&](Role& role) {
@@ -34,13 +35,12 @@ ctl::Json measure(const Settings& settings, const Peer& peer) {
             }
         });
     };
-    if (consumer) run(*consumer);
+    for (const auto& consumer : consumers) run(*consumer);
     for (const auto& producer : producers) run(*producer);
 
     const auto counted = [&] {
-        if (consumer) return consumer->done.load();
         std::uint64_t sum = 0;
-        for (const auto& producer : producers) sum += producer->done;
+        for (const auto& role : consumers.empty() ? producers : consumers) sum += role->done;
         return sum;
     };
     const auto pass = [&](double seconds) {
@@ -65,6 +65,7 @@ ctl::Json measure(const Settings& settings, const Peer& peer) {
     out["size"] = settings.size;
     if (settings.workload == "W1") out["producers"] = settings.producers;
     if (settings.workload == "W2") out["ack"] = peer.ack;
+    if (settings.workload == "W4") out["subscribers"] = settings.subscribers;
     add_costs(out, begin, end, count);
     std::vector<std::uint32_t> latency;
     for (const auto& producer : producers) {
@@ -84,12 +85,15 @@ void Role::note_latency(const Phase& phase, std::int64_t sent_ns) {
 
 int load_main(int argc, char** argv, const Peer& peer) {
     Settings settings;
-    CLI::App app("W1 and W2 against " + peer.name);
-    app.add_option("workload", settings.workload)->required()->check(CLI::IsMember({"W1", "W2"}));
+    CLI::App app("W1, W2 and W4 against " + peer.name);
+    std::vector<std::string> workloads = {"W1", "W2"};
+    if (peer.fans_out) workloads.emplace_back("W4");
+    app.add_option("workload", settings.workload)->required()->check(CLI::IsMember(workloads));
     app.add_option("--port", settings.port)->required();
     app.add_option("--mode", settings.mode, "how the server was started; only written into the result");
     app.add_option("--size", settings.size)->check(CLI::Range(1, 1 << 20));
     app.add_option("--producers", settings.producers)->check(CLI::Range(1, 64));
+    app.add_option("--subscribers", settings.subscribers)->check(CLI::Range(1, 64));
     app.add_option("--window", settings.window)->check(CLI::Range(1, 100'000));
     app.add_option("--seconds", settings.seconds)->check(CLI::Range(0.1, 3600.0));
     app.add_option("--pid", settings.pid);

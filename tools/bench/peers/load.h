@@ -1,8 +1,8 @@
 // What the load generators for other brokers share: options, threads, warm-up, measuring and the result line, by the same
 // rules as `rockdove bench`.
 //
-//   NAME_load W1|W2 --port N [--mode strict|relaxed] [--size 100] [--producers 1] [--window 1000] [--seconds 10]
-//             [--pid PID] [--disk NAME]
+//   NAME_load W1|W2|W4 --port N [--mode strict|relaxed] [--size 100] [--producers 1] [--subscribers 5] [--window 1000]
+//             [--seconds 10] [--pid PID] [--disk NAME]
 #pragma once
 
 #include <atomic>
@@ -22,7 +22,7 @@ struct Settings {
     std::string mode = "strict";
     std::string disk;
     std::uint16_t port = 0;
-    std::size_t size = 100, producers = 1, window = 1000;
+    std::size_t size = 100, producers = 1, subscribers = 5, window = 1000;
     double seconds = 10;
     int pid = 0;
 };
@@ -45,9 +45,11 @@ protected:
 
 struct Peer {
     std::string name;
-    std::string ack;  // of W2: multi or each
+    std::string ack;        // of W2: multi or each
+    bool fans_out = false;  // knows W4
     std::function<std::unique_ptr<Role>(const Settings&, std::uint64_t seed, Phase&)> producer;
-    std::function<std::unique_ptr<Role>(const Settings&, Phase&)> consumer;  // made before the producers
+    // Made before the producers; W4: numbered subscribers, each of which gets everything.
+    std::function<std::unique_ptr<Role>(const Settings&, std::size_t number, Phase&)> consumer;
 };
 
 // Prints one line of JSON. Returns the exit code.

@@ -174,7 +174,7 @@ int main(int argc, char** argv) {
     nats.producer = [](const Settings& settings, std::uint64_t seed, Phase& phase) {
         return std::make_unique<NatsProducer>(settings, seed, phase);
     };
-    nats.consumer = [](const Settings& settings, Phase& phase) {
+    nats.consumer = [](const Settings& settings, std::size_t, Phase& phase) {
         return std::make_unique<NatsConsumer>(settings, phase);
     };
     const int code = load_main(argc, argv, nats);

@@ -1,9 +1,10 @@
-// W1 and W2 against Redis Streams, by the same rules as `rockdove bench`: the same bodies, windows, warm-up and result
-// line. A queue is a stream with one consumer group; what is acknowledged is also deleted, in the same write.
+// W1, W2 and W4 against Redis Streams, by the same rules as `rockdove bench`: the same bodies, windows, warm-up and result
+// line. A queue is a stream with one consumer group; what is acknowledged is also deleted, in the same write. A topic is a
+// stream with a consumer group for each subscription; what is acknowledged stays.
 //
-//   redis_load W1|W2 --port N ...   options: load.h
+//   redis_load W1|W2|W4 --port N ...   options: load.h
 //
-// One thread and one blocking connection for each producer and for the consumer. One write for all there is to say, and
+// One thread and one blocking connection for each producer and each consumer. One write for all there is to say, and
 // one read for all there is.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -146,9 +147,13 @@ private:
 
 class RedisConsumer final : public Role {
 public:
-    RedisConsumer(const Settings& settings, Phase& phase)
-        : phase_(phase), count_(std::to_string(settings.window)), connection_(settings.port) {
-        connection_.command({"XGROUP", "CREATE", kStream, "g", "0", "MKSTREAM"});
+    RedisConsumer(const Settings& settings, std::size_t number, Phase& phase)
+        : phase_(phase),
+          deletes_(settings.workload != "W4"),
+          group_("g" + std::to_string(number)),
+          count_(std::to_string(settings.window)),
+          connection_(settings.port) {
+        connection_.command({"XGROUP", "CREATE", kStream, group_, "0", "MKSTREAM"});
         connection_.flush();
         (void)connection_.line();
     }
@@ -159,7 +164,7 @@ public:
             connection_.flush();
             if (!ids.empty()) {
                 const std::int64_t acked = connection_.number(':');
-                (void)connection_.number(':');  // XDEL
+                if (deletes_) (void)connection_.number(':');
                 done.fetch_add(static_cast<std::uint64_t>(acked), std::memory_order_relaxed);
             }
             take(ids);
@@ -170,7 +175,7 @@ public:
 private:
     void read_more() {
         connection_.command(
-            {"XREADGROUP", "GROUP", "g", "c", "COUNT", count_, "BLOCK", "100", "STREAMS", kStream, ">"});
+            {"XREADGROUP", "GROUP", group_, "c", "COUNT", count_, "BLOCK", "100", "STREAMS", kStream, ">"});
     }
     void take(std::vector<std::string>& ids) {
         ids.clear();
@@ -187,15 +192,20 @@ private:
     }
     void acknowledge(const std::vector<std::string>& ids) {
         connection_.begin(3 + ids.size());
-        for (const std::string_view part : {"XACK", kStream, "g"}) connection_.add(part);
+        for (const std::string_view part :
+             {std::string_view("XACK"), std::string_view(kStream), std::string_view(group_)}) {
+            connection_.add(part);
+        }
         for (const std::string& id : ids) connection_.add(id);
+        if (!deletes_) return;
         connection_.begin(2 + ids.size());
         for (const std::string_view part : {"XDEL", kStream}) connection_.add(part);
         for (const std::string& id : ids) connection_.add(id);
     }
 
     Phase& phase_;
-    const std::string count_;
+    const bool deletes_;
+    const std::string group_, count_;
     Connection connection_;
 };
 
@@ -207,11 +217,12 @@ int main(int argc, char** argv) {
     Peer redis;
     redis.name = "redis";
     redis.ack = "multi";
+    redis.fans_out = true;
     redis.producer = [](const Settings& settings, std::uint64_t seed, Phase& phase) {
         return std::make_unique<RedisProducer>(settings, seed, phase);
     };
-    redis.consumer = [](const Settings& settings, Phase& phase) {
-        return std::make_unique<RedisConsumer>(settings, phase);
+    redis.consumer = [](const Settings& settings, std::size_t number, Phase& phase) {
+        return std::make_unique<RedisConsumer>(settings, number, phase);
     };
     return load_main(argc, argv, redis);
 }

@@ -134,6 +134,12 @@ void add_bench(CLI::App& root, Context& context) {
     command->add_option("--subjects", options->subjects, "W4: subjects to use in turn; 0: no subject")
         ->check(CLI::Range(std::size_t{0}, std::size_t{1'000'000}))
         ->capture_default_str();
+    command
+        ->add_option(
+            "--pace", options->pace,
+            "W4-behind: messages a second that the subscriber which was away\nworks off; 0: as many as it gets")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{100'000'000}))
+        ->capture_default_str();
     command->add_option("--others", options->others, "W4: further subscriptions, with patterns that match nothing")
         ->check(CLI::Range(std::size_t{0}, std::size_t{100'000}))
         ->capture_default_str();

@@ -88,7 +88,7 @@ Json catch_up(const Run& run, const ClientOptions& options) {
     const Usage begin = Usage::read(run.pid, run.disk);
     const auto end_at = std::chrono::steady_clock::now() + kCatchUp;
     phase.measure = true;
-    away.start();
+    away.start(static_cast<std::uint32_t>(run.window), run.pace);
     while (!phase.stop && away.received() < run.count && std::chrono::steady_clock::now() < end_at) pass(0.001, phase);
     phase.measure = false;
     const Usage end = Usage::read(run.pid, run.disk);

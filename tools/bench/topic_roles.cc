@@ -16,7 +16,6 @@ using protocol::FieldWriter;
 using protocol::FrameKind;
 
 constexpr std::uint64_t kConsumer = 1;
-constexpr std::uint32_t kCredit = 50'000;
 constexpr std::uint64_t kAhead = 10'000;  // of the slowest subscriber, where nothing is stored
 constexpr std::uint64_t kMessagesPerFrame = 500;
 constexpr std::size_t kCreatesAtATime = 500;
@@ -109,13 +108,15 @@ void Subscriber::stop() {
     if (thread_.joinable()) thread_.join();
 }
 
-void Subscriber::start() {
+void Subscriber::start(std::uint32_t credit, std::uint64_t pace) {
+    pace_ = pace;
+    started_ns_ = now_ns();
     v1::Frame request;
     v1::Consume& consume = *request.mutable_consume();
     consume.set_subscription(subscription_);
     consume.set_consumer(kConsumer);
     consume.set_name("bench");
-    consume.set_credit_messages(kCredit);
+    consume.set_credit_messages(credit);
     consume.set_ack_on_delivery(!acks_);
     connection_.ask(std::move(request));
     thread_ = std::thread([this] { run(); });
@@ -134,6 +135,7 @@ void Subscriber::run() {
             }
             received_.fetch_add(count, std::memory_order_relaxed);
             if (!acks_) make_room(count, out);
+            if (pace_ != 0) keep_pace();
             if (!out.empty()) connection_.send(out);
         } while (connection_.read_more());
     } catch (const std::runtime_error&) {
@@ -179,6 +181,11 @@ void Subscriber::make_room(std::uint64_t count, std::string& out) {
     range.set_last_seq(unacked_);
     append_settle(range, out);
     unacked_ = 0;
+}
+
+void Subscriber::keep_pace() const {
+    const auto taken = std::chrono::nanoseconds(received() * 1'000'000'000 / pace_);
+    std::this_thread::sleep_until(std::chrono::steady_clock::time_point(std::chrono::nanoseconds(started_ns_) + taken));
 }
 
 Publisher::Publisher(const Run& run, const std::deque<Subscriber>& subscribers, Phase& phase, std::uint64_t most)

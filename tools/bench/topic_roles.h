@@ -26,6 +26,8 @@ void make_other_subscriptions(const Run& run);
 
 class Subscriber {
 public:
+    static constexpr std::uint32_t kCredit = 50'000;
+
     // Makes the subscription: of a stored topic a durable one, which acknowledges each delivery, else an ephemeral one,
     // which does not. `times`: the bodies begin with due times, and how late each came is kept while times->measure is set.
     Subscriber(const Run& run, const std::string& name, const Phase* times = nullptr);
@@ -33,8 +35,8 @@ public:
     Subscriber(const Subscriber&) = delete;
     Subscriber& operator=(const Subscriber&) = delete;
 
-    // Begins to receive. Once.
-    void start();
+    // Begins to receive, with so many unacknowledged, and works off no more than `pace` a second (0: as many as come). Once.
+    void start(std::uint32_t credit = kCredit, std::uint64_t pace = 0);
     [[nodiscard]] std::uint64_t received() const { return received_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::size_t measured() const { return measured_.load(std::memory_order_relaxed); }  // times so far
     // No more of it. Then the times.
@@ -46,12 +48,15 @@ private:
     std::uint64_t take(std::string_view body, std::string& out);
     void note_time(std::string_view message);
     void make_room(std::uint64_t count, std::string& out);
+    void keep_pace() const;
 
     RawConnection connection_;
     const std::string subscription_;
     const bool acks_;
     const Phase* const times_;
     std::uint64_t unacked_ = 0;
+    std::uint64_t pace_ = 0;
+    std::int64_t started_ns_ = 0;
     std::vector<std::uint32_t> late_us_;  // the thread's until stop()
     std::atomic<std::size_t> measured_{0};
     std::atomic<std::uint64_t> received_{0};

@@ -81,7 +81,11 @@ Json identity(const Run& run) {
     if (run.workload.starts_with("W4")) out["subscribers"] = run.subscribers;
     if (run.subjects != 0) out["subjects"] = run.subjects;
     if (run.others != 0) out["others"] = run.others;
-    if (run.workload == "W4-behind") out["rate_wanted"] = run.rate;
+    if (run.workload == "W4-behind") {
+        out["rate_wanted"] = run.rate;
+        out["window"] = run.window;
+        if (run.pace != 0) out["pace"] = run.pace;
+    }
     if (run.workload <= "W4") {
         out["window"] = run.window;
         out["secs"] = run.seconds;

@@ -22,6 +22,7 @@ struct Run {
     std::uint64_t window = 1000;
     std::size_t subscribers = 5;  // W4
     std::size_t subjects = 0;     // W4: subjects to use in turn; 0: messages without one
+    std::uint64_t pace = 0;       // W4-behind: messages a second that the late one takes; 0: all it gets
     std::size_t others = 0;       // W4: further subscriptions, with patterns that match nothing
     std::size_t consumers = 1;    // W2: workers of one connection, each with the whole window
     std::size_t keys = 0;         // W1, W2: ordering keys, used in turn; 0: messages without keys

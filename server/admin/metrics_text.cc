@@ -84,6 +84,11 @@ void by_shard(TextWriter& out, const std::vector<ShardSnapshot>& shards) {
     }
 }
 
+double age_seconds(const ShardSnapshot& shard, std::int64_t since_ms) {
+    if (since_ms == 0) return 0;
+    return static_cast<double>(std::max<std::int64_t>(0, base::to_unix_ms(shard.now) - since_ms)) / 1000;
+}
+
 Labels labels_of(const ShardSnapshot::QueueRow& row) { return {{"namespace", row.ns}, {"queue", row.info.name}}; }
 
 void queues(TextWriter& out, const ShardSnapshot& shard) {
@@ -121,11 +126,50 @@ void queues(TextWriter& out, const ShardSnapshot& shard) {
     }
     out.family("rockdove_queue_oldest_message_age_seconds", Kind::kGauge,
                "Age of the oldest message of a queue; 0 if empty.");
-    for (const auto& row : shard.rows) {
-        const std::int64_t since = row.info.oldest_commit_time_ms;
-        const std::int64_t age = since == 0 ? 0 : std::max<std::int64_t>(0, base::to_unix_ms(shard.now) - since);
-        out.sample(labels_of(row), static_cast<double>(age) / 1000);
+    for (const auto& row : shard.rows) out.sample(labels_of(row), age_seconds(shard, row.info.oldest_commit_time_ms));
+}
+
+void topics(TextWriter& out, const ShardSnapshot& shard) {
+    using Info = core::TopicInfo;
+    const std::tuple<const char*, Kind, const char*, std::uint64_t Info::*> families[] = {
+        {"rockdove_topic_messages", Kind::kGauge, "Messages that a topic keeps.", &Info::messages},
+        {"rockdove_topic_bytes", Kind::kGauge, "Bytes of those.", &Info::bytes},
+        {"rockdove_topic_accepted_total", Kind::kCounter, "Messages a topic accepted.", &Info::accepted},
+        {"rockdove_topic_unrouted_total", Kind::kCounter, "Messages of a topic that no subscription wanted.",
+         &Info::unrouted},
+    };
+    for (const auto& [name, kind, help, member] : families) {
+        out.family(name, kind, help);
+        for (const auto& row : shard.topics) {
+            out.sample({{"namespace", row.ns}, {"topic", row.info.name}}, row.info.*member);
+        }
     }
+}
+
+void subscriptions(TextWriter& out, const ShardSnapshot& shard) {
+    using Row = ShardSnapshot::SubscriptionRow;
+    const auto labels = [](const Row& row) {
+        return Labels{{"namespace", row.ns}, {"topic", row.info.topic}, {"subscription", row.info.name}};
+    };
+    using Value = std::uint64_t (*)(const Row&);
+    const std::tuple<const char*, Kind, const char*, Value> families[] = {
+        {"rockdove_subscription_lag_messages", Kind::kGauge, "Messages that a subscription is not done with.",
+         [](const Row& row) { return row.info.lag_messages; }},
+        {"rockdove_subscription_missed_total", Kind::kCounter,
+         "Messages that a subscription lost: the topic does not keep them any more, or it was full.",
+         [](const Row& row) { return row.info.record.missed; }},
+        {"rockdove_subscription_dead_messages", Kind::kGauge, "Dead letters of a subscription.",
+         [](const Row& row) { return row.info.queue.dead; }},
+        {"rockdove_subscription_consumers", Kind::kGauge, "Consumers of a subscription.",
+         [](const Row& row) { return row.info.queue.consumers; }},
+    };
+    for (const auto& [name, kind, help, value] : families) {
+        out.family(name, kind, help);
+        for (const Row& row : shard.subscriptions) out.sample(labels(row), value(row));
+    }
+    out.family("rockdove_subscription_lag_seconds", Kind::kGauge,
+               "Age of the oldest message that a subscription is not done with; 0 if there is none.");
+    for (const Row& row : shard.subscriptions) out.sample(labels(row), age_seconds(shard, row.info.lag_oldest_ms));
 }
 
 void process_metrics(TextWriter& out, const metrics::ProcessStats& process) {
@@ -147,6 +191,8 @@ std::string shard_metrics(std::vector<ShardSnapshot> shards) {
     counters(out, broker);
     gauges(out, broker);
     queues(out, broker);
+    topics(out, broker);
+    subscriptions(out, broker);
     return out.take();
 }
 

@@ -264,6 +264,7 @@ private:
     [[nodiscard]] Result<void> check_subscription(const SubscribeRequest& request) const;
     Result<Subscription*> make_subscription(Topic& topic, const SubscribeRequest& request, TimePoint now);
     void take_over(Subscription& subscription, SessionId session);
+    void forget_ephemeral(const Subscription& subscription);  // of its session
     std::uint64_t drop_subscription(Subscription& subscription);
     [[nodiscard]] Result<void> check_not_bound(const Queue& queue) const;
     Result<void> load_topics(storage::MessageStore& store);

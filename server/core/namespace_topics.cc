@@ -254,9 +254,15 @@ void Namespace::subscribe(const SubscribeRequest& request, TimePoint now, Answer
     answer_after_commit((*topic)->info(**made), std::move(done));
 }
 
+void Namespace::forget_ephemeral(const Subscription& subscription) {
+    const auto session = sessions_.find(subscription.session);
+    if (session != sessions_.end()) std::erase(session->second.ephemeral, subscription.queue->id());
+}
+
 // Its client is back before its old connection was missed.
 void Namespace::take_over(Subscription& subscription, SessionId session) {
     if (subscription.session == session) return;
+    forget_ephemeral(subscription);
     subscription.session = session;
     sessions_.at(session).ephemeral.push_back(subscription.queue->id());
 }
@@ -289,6 +295,7 @@ void Namespace::update_subscription(const SubscribeRequest& request, TimePoint n
 std::uint64_t Namespace::drop_subscription(Subscription& subscription) {
     Queue& queue = *subscription.queue;
     const bool ephemeral = subscription.ephemeral;
+    if (ephemeral) forget_ephemeral(subscription);
     shared_.find(subscription.record.topic)->topic()->remove(subscription);
     std::uint64_t messages = queue.info().ready;
     if (ephemeral) {

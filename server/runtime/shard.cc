@@ -482,11 +482,17 @@ ShardSnapshot Shard::snapshot(std::size_t max_queues) const {
         sum.redriven += c.redriven;
         sum.expired_leases += c.expired_leases;
         sum.damaged += c.damaged;
-        if (snapshot.rows.size() < max_queues) {
-            const auto room = static_cast<std::uint32_t>(max_queues - snapshot.rows.size());
-            for (core::QueueInfo& info : ns->list_queues("", "", room)) {
-                snapshot.rows.push_back(ShardSnapshot::QueueRow{name, std::move(info)});
-            }
+        const auto room = [max_queues](const auto& rows) {
+            return static_cast<std::uint32_t>(max_queues - std::min(max_queues, rows.size()));
+        };
+        for (core::QueueInfo& info : ns->list_queues("", "", room(snapshot.rows))) {
+            snapshot.rows.push_back(ShardSnapshot::QueueRow{name, std::move(info)});
+        }
+        for (core::TopicInfo& info : ns->list_topics("", "", room(snapshot.topics))) {
+            snapshot.topics.push_back(ShardSnapshot::TopicRow{name, std::move(info)});
+        }
+        for (core::SubscriptionInfo& info : *ns->list_subscriptions("", "", room(snapshot.subscriptions))) {
+            snapshot.subscriptions.push_back(ShardSnapshot::SubscriptionRow{name, std::move(info)});
         }
     }
     snapshot.store = stats_;

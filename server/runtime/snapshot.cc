@@ -70,6 +70,16 @@ void add(ShardSnapshot& sum, ShardSnapshot& more) {
     sum.commits.p99 = std::max(sum.commits.p99, more.commits.p99);
     if (sum.publish_refusal.empty()) sum.publish_refusal = more.publish_refusal;
     std::move(more.rows.begin(), more.rows.end(), std::back_inserter(sum.rows));
+    std::move(more.topics.begin(), more.topics.end(), std::back_inserter(sum.topics));
+    std::move(more.subscriptions.begin(), more.subscriptions.end(), std::back_inserter(sum.subscriptions));
+}
+
+template <class Rows, class Name>
+void keep_first(Rows& rows, std::size_t most, Name name) {
+    std::sort(rows.begin(), rows.end(), [&](const auto& a, const auto& b) {
+        return std::tie(a.ns, name(a.info)) < std::tie(b.ns, name(b.info));
+    });
+    if (rows.size() > most) rows.resize(most);
 }
 
 }  // namespace
@@ -90,10 +100,13 @@ ShardSnapshot sum_up(std::vector<ShardSnapshot> shards, std::size_t max_queues) 
     ShardSnapshot sum = std::move(shards.front());
     for (std::size_t i = 1; i < shards.size(); ++i) add(sum, shards[i]);
     if (shards.size() > 1) {  // else they are sorted
-        std::sort(sum.rows.begin(), sum.rows.end(), [](const auto& a, const auto& b) {
-            return std::tie(a.ns, a.info.name) < std::tie(b.ns, b.info.name);
-        });
-        if (sum.rows.size() > max_queues) sum.rows.resize(max_queues);
+        keep_first(
+            sum.rows, max_queues, [](const core::QueueInfo& info) -> const auto& { return info.name; });
+        keep_first(
+            sum.topics, max_queues, [](const core::TopicInfo& info) -> const auto& { return info.name; });
+        keep_first(
+            sum.subscriptions, max_queues,
+            [](const core::SubscriptionInfo& info) -> const auto& { return info.queue.name; });
     }
     return sum;
 }

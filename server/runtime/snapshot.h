@@ -9,6 +9,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/ids.h"
 #include "server/core/namespace.h"
+#include "server/core/topic.h"
 #include "storage/committer.h"
 #include "storage/message_store.h"
 
@@ -37,7 +38,18 @@ struct ShardSnapshot {
         std::string ns;
         core::QueueInfo info;
     };
-    std::vector<QueueRow> rows;  // at most `max_queues`, by name
+    struct TopicRow {
+        std::string ns;
+        core::TopicInfo info;
+    };
+    struct SubscriptionRow {
+        std::string ns;
+        core::SubscriptionInfo info;
+    };
+    // Of each at most `max_queues`, by name.
+    std::vector<QueueRow> rows;
+    std::vector<TopicRow> topics;
+    std::vector<SubscriptionRow> subscriptions;
 };
 
 // Asks every shard, on its own thread, and calls `done` on the thread of the one that answers last; at once if the only

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tools/ctl/commands.h"
+#include "tools/ctl/text/examples.h"
 #include "tools/ctl/tree.h"
 
 namespace rockdove::ctl {
@@ -49,7 +50,7 @@ complete -c rockdove -f -a '(__rockdove_complete)'
 // Tells the scripts that a path is wanted.
 const std::vector<std::string> kFiles = {"__files__"};
 
-bool wants_queue(const CLI::App& app) { return app.get_option_no_throw("queue") != nullptr; }
+bool wants(const CLI::App& app, const char* argument) { return app.get_option_no_throw(argument) != nullptr; }
 
 std::vector<std::string> values_of(const CLI::Option& option) {
     const std::string name = option.get_name(false, true);
@@ -60,7 +61,7 @@ std::vector<std::string> values_of(const CLI::Option& option) {
     if (has("--overflow")) return {"reject", "drop_oldest"};
     if (has("--each")) return {"line", "json", "nul", "eof"};
     if (has("--state")) return {"scheduled", "ready", "buffered", "started", "waiting", "dead"};
-    if (has("--mode")) return {"strict", "relaxed"};
+    if (has("--mode")) return {"strict", "relaxed", "none"};
     return {};
 }
 
@@ -76,7 +77,18 @@ std::vector<std::string> candidates(Context& context, const CLI::App& root, std:
         for (const CLI::App* sub : subcommands(*at.app)) names.push_back(sub->get_name());
         return names;
     }
-    if (at.words.empty() && wants_queue(*at.app)) return context.queue_names(typed);
+    if (at.words.empty() && at.app->get_name() == "examples") {
+        std::vector<std::string> topics;
+        for (const Example& example : examples()) topics.emplace_back(example.topic);
+        return topics;
+    }
+    // A subscription may be named wherever a queue is.
+    const bool slash = typed.find('/') != std::string::npos;
+    if (at.words.empty() && (wants(*at.app, "subscription") || (wants(*at.app, "queue") && slash))) {
+        return context.subscription_names(typed);
+    }
+    if (at.words.empty() && wants(*at.app, "queue")) return context.queue_names(typed);
+    if (at.words.empty() && wants(*at.app, "topic")) return context.topic_names(typed);
     if (at.app->get_name() == "completion") return {"bash", "zsh", "fish"};
     if (at.app->get_name() == "inspect" || at.app->get_name() == "recover") return kFiles;
     return {};

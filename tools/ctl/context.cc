@@ -135,6 +135,32 @@ std::vector<std::string> Context::queue_names(const std::string& prefix, std::si
     return names;
 }
 
+std::vector<std::string> Context::topic_names(const std::string& prefix, std::size_t most) {
+    v1::Frame request;
+    request.mutable_topic_list()->set_prefix(prefix);
+    request.mutable_topic_list()->set_limit(static_cast<std::uint32_t>(most));
+    std::vector<std::string> names;
+    const base::Result<v1::Frame> answer = ask(std::move(request));
+    if (!answer) return names;
+    for (const auto& topic : answer->topic_list_reply().topics()) names.push_back(topic.name());
+    return names;
+}
+
+std::vector<std::string> Context::subscription_names(const std::string& prefix, std::size_t most) {
+    v1::Frame request;
+    const std::size_t slash = prefix.find('/');
+    if (slash != std::string::npos) request.mutable_subscription_list()->set_topic(prefix.substr(0, slash));
+    request.mutable_subscription_list()->set_limit(static_cast<std::uint32_t>(most));
+    std::vector<std::string> names;
+    const base::Result<v1::Frame> answer = ask(std::move(request));
+    if (!answer) return names;
+    for (const auto& subscription : answer->subscription_list_reply().subscriptions()) {
+        std::string name = subscription.topic() + "/" + subscription.name();
+        if (name.starts_with(prefix)) names.push_back(std::move(name));
+    }
+    return names;
+}
+
 Failure Context::about_queue(const base::Error& error, const std::string& queue) {
     Failure failure = to_failure(error);
     if (error.code == base::ErrorCode::kNotFound && failure.text.find("id you mean") == std::string::npos) {

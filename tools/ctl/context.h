@@ -71,6 +71,8 @@ public:
     std::int64_t broker_now_ms();
     // Names of all queues that begin with `prefix`; empty where the broker does not answer.
     std::vector<std::string> queue_names(const std::string& prefix = "", std::size_t most = 1000);
+    std::vector<std::string> topic_names(const std::string& prefix = "", std::size_t most = 1000);
+    std::vector<std::string> subscription_names(const std::string& prefix = "", std::size_t most = 1000);  // TOPIC/NAME
     // Adds "did you mean" to a NOT_FOUND about this queue.
     Failure about_queue(const base::Error& error, const std::string& queue);
 

@@ -291,6 +291,41 @@ TEST_CASE("P-2 an ephemeral subscription lives with its connection", "[core][top
     CHECK_FALSE(t.ns().show_subscription("t", "s"));
 }
 
+TEST_CASE("P-2 a connection has at most 1,000 ephemeral subscriptions; durable ones do not count", "[core][topic]") {
+    TopicFixture t;
+    const auto name = [](std::uint32_t i) { return "s" + std::to_string(i); };
+    for (std::uint32_t i = 0; i < core::kMaxEphemeralPerSession; ++i) REQUIRE(t.subscribe(name(i), ephemeral()));
+    const auto one_more = t.subscribe("more", ephemeral());
+    CHECK(one_more.error().code == ErrorCode::kRateLimited);
+    CHECK(one_more.error().text.find("1000 ephemeral subscriptions") != std::string::npos);
+    REQUIRE(t.subscribe("durable"));
+    CHECK(t.routed(t.say("m")) == 1'001);
+    REQUIRE(t.unsubscribe(name(7)));
+    REQUIRE(t.subscribe("more", ephemeral()));
+    CHECK(t.subscribe("another", ephemeral()).error().code == ErrorCode::kRateLimited);
+    (void)t.connect(SessionId(2));
+    SubscribeRequest of_another = ephemeral();
+    of_another.session = SessionId(2);
+    REQUIRE(t.subscribe("another", of_another));
+}
+
+TEST_CASE("P-1 a subscription has at most 32 patterns of 1,024 bytes and 16 levels", "[core][topic]") {
+    TopicFixture t;
+    std::vector<std::string> patterns;
+    for (std::size_t i = 0; i < core::kMaxPatterns; ++i) patterns.push_back("a" + std::to_string(i));
+    REQUIRE(t.subscribe("s", to_subjects(patterns)));
+    CHECK(t.routed(t.say("m", "a31")) == 1);
+    patterns.emplace_back("a");
+    CHECK(t.subscribe("more", to_subjects(patterns)).error().code == ErrorCode::kInvalid);
+    const std::string deepest = "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a";
+    const std::string longest(core::kMaxPatternBytes, 'x');
+    REQUIRE(t.subscribe("long", to_subjects({longest, deepest})));
+    CHECK(t.routed(t.say("m", longest)) == 1);
+    CHECK(t.routed(t.say("m", deepest)) == 1);
+    CHECK(t.subscribe("longer", to_subjects({longest + "x"})).error().code == ErrorCode::kInvalid);
+    CHECK(t.subscribe("deeper", to_subjects({deepest + ".a"})).error().code == ErrorCode::kInvalid);
+}
+
 TEST_CASE("P-2 several consumers share a subscription, and a key has one at a time", "[core][topic]") {
     TopicFixture t;
     REQUIRE(t.subscribe("s"));
@@ -634,6 +669,22 @@ TEST_CASE("P-6 a new subscription gets the last message of each key that it want
     CHECK(t.records(storage::Tag::kLastValue) == 2);
     REQUIRE(t.remove_topic());
     CHECK(t.records(storage::Tag::kLastValue) == 0);
+}
+
+TEST_CASE("P-6 last values take at most 64 MiB; past it a publish is refused, not forgotten", "[core][topic]") {
+    TopicSettings settings;
+    settings.retain_last = true;
+    TopicFixture t(settings);
+    const std::string body((std::size_t{1} << 20) - 128, 'x');  // with key and framing less than 1 MiB
+    for (int i = 0; i < 64; ++i) REQUIRE(t.say(body, {}, "key" + std::to_string(i)).confirm);
+    CHECK(t.topic().last_values == 64);
+    const Answered full = t.say(body, {}, "one more");
+    REQUIRE(full.error);
+    CHECK(full.error->code == ErrorCode::kFull);
+    CHECK(full.error->text.find("64 MiB") != std::string::npos);
+    CHECK(t.say("small", {}, "key1").confirm);  // there was one of its key
+    CHECK(t.say(body, {}, "one more").confirm);
+    CHECK(t.topic().last_values == 65);
 }
 
 // --- A-4, A-5, Q-2 ----------------------------------------------------------------------------------------------

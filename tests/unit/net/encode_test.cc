@@ -60,6 +60,14 @@ TEST_CASE("append_confirm writes what the schema says", "[net][encode]") {
             }
             c.exceptions.push_back(e);
         }
+        for (std::uint64_t n = dice() % 3; n != 0; --n) {
+            core::Routed routed;
+            routed.first = static_cast<std::uint32_t>(dice() % 4096);
+            routed.count = static_cast<std::uint32_t>(1 + dice() % 4096);
+            routed.subscriptions = static_cast<std::uint32_t>(dice() % 3);
+            if (dice() % 2) routed.full = {"t/a", "t/b"};
+            c.routed.push_back(routed);
+        }
         std::string out;
         append_confirm(out, c);
         const v1::Frame frame = parsed(out);
@@ -85,6 +93,14 @@ TEST_CASE("append_confirm writes what the schema says", "[net][encode]") {
                 CHECK(e.first_seq() == want.first_seq.value);
                 CHECK(e.id_prefix() == id_prefix(want.commit_time_ms, want.queue));
             }
+        }
+        REQUIRE(static_cast<std::size_t>(got.routed_size()) == c.routed.size());
+        for (std::size_t k = 0; k < c.routed.size(); ++k) {
+            const v1::Routed& routed = got.routed(static_cast<int>(k));
+            CHECK(routed.first_index() == c.routed[k].first);
+            CHECK(routed.count() == c.routed[k].count);
+            CHECK(routed.subscriptions() == c.routed[k].subscriptions);
+            CHECK(std::vector<std::string>(routed.full().begin(), routed.full().end()) == c.routed[k].full);
         }
     }
 }
@@ -114,6 +130,7 @@ TEST_CASE("append_delivery writes what the schema says, messages byte for byte",
         d.epoch = number(dice);
         d.lease_time = Millis(static_cast<std::int64_t>(number(dice) >> 1));
         d.commit_time_ms = static_cast<std::int64_t>(dice() >> 17);
+        if (dice() % 3 == 0) d.missed = number(dice);
         if (d.count == 1 && dice() % 2) d.original_seq = Sequence(1 + (number(dice) & (kMaxSequence >> 1)));
         d.payload = payload;
         d.bytes = payload->bytes;
@@ -132,6 +149,7 @@ TEST_CASE("append_delivery writes what the schema says, messages byte for byte",
         CHECK(got.commit_time_ms() == d.commit_time_ms);
         CHECK(got.id_prefix() == id_prefix(d.commit_time_ms, d.queue));
         CHECK(got.original_seq() == d.original_seq.value);
+        CHECK(got.missed() == d.missed);
         REQUIRE(static_cast<std::size_t>(got.messages_size()) == messages.size());
         for (std::size_t k = 0; k < messages.size(); ++k) {
             CHECK(got.messages(static_cast<int>(k)).SerializeAsString() == messages[k]);
@@ -227,6 +245,19 @@ TEST_CASE("append_started and append_recall write what protobuf reads", "[net][e
     CHECK(recalled.recall().ranges(0).lease() == 0x8000'0001);
 }
 
+void has_every_field(const google::protobuf::Message& message) {
+    const google::protobuf::Reflection* reflection = message.GetReflection();
+    for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+        const auto* field = message.GetDescriptor()->field(i);
+        INFO(message.GetDescriptor()->name() << "." << field->name());
+        if (field->is_repeated()) {
+            CHECK(reflection->FieldSize(message, field) > 0);
+        } else {
+            CHECK(reflection->HasField(message, field));
+        }
+    }
+}
+
 TEST_CASE("a queue's info has every field of the schema filled in from the core", "[net][encode]") {
     core::QueueInfo info;
     info.id = QueueId(1);
@@ -246,19 +277,49 @@ TEST_CASE("a queue's info has every field of the schema filled in from the core"
     info.settings.max_bytes = 8;
     v1::QueueInfo out;
     to_proto(info, out);
-    const google::protobuf::Reflection* reflection = out.GetReflection();
-    for (int i = 0; i < out.GetDescriptor()->field_count(); ++i) {
-        const auto* field = out.GetDescriptor()->field(i);
-        INFO(field->name());
-        CHECK(reflection->HasField(out, field));
-    }
-    const auto* settings = v1::QueueSettings::descriptor();
-    for (int i = 0; i < settings->field_count(); ++i) {
-        INFO(settings->field(i)->name());
-        CHECK(out.settings().GetReflection()->HasField(out.settings(), settings->field(i)));
-    }
+    has_every_field(out);
+    has_every_field(out.settings());
     CHECK(out.ready() == 101);
     CHECK(out.damaged() == 115);
+}
+
+TEST_CASE("so has a topic's, and a subscription's", "[net][encode]") {
+    core::TopicInfo topic;
+    topic.name = "events";
+    topic.id = QueueId(1);
+    topic.created_ms = 2;
+    topic.oldest_commit_time_ms = 3;
+    std::uint64_t next = 10;
+    for (std::uint64_t* field : {&topic.messages, &topic.bytes, &topic.first_seq, &topic.next_seq, &topic.subscriptions,
+                                 &topic.last_values, &topic.accepted, &topic.refused, &topic.unrouted}) {
+        *field = ++next;
+    }
+    v1::TopicInfo out_topic;
+    to_proto(topic, out_topic);
+    has_every_field(out_topic);
+    has_every_field(out_topic.settings());
+    CHECK(out_topic.messages() == 11);
+    CHECK(out_topic.unrouted() == 19);
+
+    core::SubscriptionInfo info;
+    info.topic = "events";
+    info.name = "billing";
+    info.to_queue = "jobs";
+    info.record.subjects = {"a.*", "b.>"};
+    info.record.filter = "priority > 3";
+    info.record.missed = 4;
+    info.ephemeral = true;
+    info.lag_messages = 1;
+    info.lag_oldest_ms = 2;
+    info.behind = 3;
+    info.queue.created_ms = 5;
+    v1::SubscriptionInfo out;
+    to_proto(info, out);
+    has_every_field(out);
+    has_every_field(out.settings());
+    CHECK(out.settings().subjects(1) == "b.>");
+    CHECK(out.missed() == 4);
+    CHECK(out.behind() == 3);
 }
 
 TEST_CASE("what was peeked is told with id, state and the message itself", "[net][encode]") {

@@ -31,6 +31,13 @@ TEST_CASE("the broker's picture is the sum of its shards'", "[runtime][snapshot]
     shards[1].failed = true;
     shards[0].rows = {row("b", "q"), row("c", "q")};
     shards[1].rows = {row("a", "q"), row("b", "p")};
+    for (const char* name : {"t/d", "t/a", "t/c", "t/b"}) {
+        ShardSnapshot::SubscriptionRow subscription{"a", {}};
+        subscription.info.queue.name = name;
+        ShardSnapshot& shard = shards[name[2] % 2];
+        shard.subscriptions.push_back(subscription);
+        shard.topics.push_back(ShardSnapshot::TopicRow{"a", {}});
+    }
     const ShardSnapshot sum = sum_up(shards, 3);
     CHECK(sum.epoch == 7);
     CHECK(sum.sessions == 6);
@@ -46,6 +53,10 @@ TEST_CASE("the broker's picture is the sum of its shards'", "[runtime][snapshot]
     CHECK(sum.rows[0].ns == "a");
     CHECK(sum.rows[1].info.name == "p");
     CHECK(sum.rows[2].ns == "b");
+    CHECK(sum.topics.size() == 3);
+    REQUIRE(sum.subscriptions.size() == 3);
+    CHECK(sum.subscriptions[0].info.queue.name == "t/a");
+    CHECK(sum.subscriptions[2].info.queue.name == "t/c");
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 namespace rockdove::ctl {
 namespace {
 
-constexpr std::array<Example, 9> kExamples = {{
+constexpr std::array<Example, 10> kExamples = {{
     {"first", "A first message",
      R"(rockdoved --dev &                     # a throw-away broker; it prints its URL
 rockdove queue create emails
@@ -40,6 +40,15 @@ rockdove queue pause jobs; rockdove queue resume jobs
 rockdove queue purge jobs --dry-run
 rockdove queue delete jobs --yes --if-exists
 )"},
+    {"topics", "Publish once, subscribe often",
+     R"sh(rockdove topic create orders --retain-age 7d
+rockdove subscription create orders/billing --subject 'order.*.created'
+rockdove publish orders '{"id": 7}' --subject order.eu.created
+rockdove subscribe orders --durable billing --subject 'order.*.created' --follow --exec ./charge.sh
+rockdove subscribe orders --follow                     # what is new, as long as it runs
+rockdove subscription lag                              # who is behind, and by how much
+rockdove subscription replay orders/billing --from 1h  # the last hour once more
+)sh"},
     {"filter", "Which messages",
      R"sh(rockdove queue peek jobs --filter "priority >= 7"
 rockdove queue peek jobs --filter "header.region IN ('eu', 'us') AND age > 5m"

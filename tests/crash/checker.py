@@ -365,6 +365,16 @@ class Checker:
                 sent[event["p"], event["c"]] += [mid for mid in event["mids"] if mid in fresh]
         return sent
 
+    def stored_by_clients(self, q):
+        """How many messages are there for sure, and how many more may be."""
+        results = [m.result for m in self.messages.values() if m.q == q]
+        return results.count("ok"), results.count("info")
+
+    def check_stored(self, name, stored, sure, maybe):
+        if not sure <= stored <= sure + maybe:
+            self.violation("I6", "%s counts %d messages ever stored; the clients say %d to %d" % (
+                name, stored, sure, sure + maybe))
+
     def _check_end(self, q):
         """I1 and I6: what became of each message, against the queue's own books."""
         info = self.finals.get(q)
@@ -372,14 +382,11 @@ class Checker:
             self.invalid.append("no final state of queue " + q)
             return
         mine = [m for m in self.messages.values() if m.q == q]
-        sure = sum(m.result == "ok" for m in mine)
-        maybe = sum(m.result == "info" for m in mine)
+        sure, maybe = self.stored_by_clients(q)
         stored = info["next_seq"] - 1
         if topic_check.has_gaps(self.queues[q]):
             stored = min(max(sure, sum(bool(m.places) for m in mine)), sure + maybe)
-        if not sure <= stored <= sure + maybe:
-            self.violation("I6", "queue %s counts %d messages ever stored; the clients say %d to %d" %
-                           (q, stored, sure, sure + maybe))
+        self.check_stored("queue " + q, stored, sure, maybe)
         remaining = sum(info[state] for state in ("ready", "scheduled", "buffered", "started", "waiting"))
         if remaining:
             self.violation("L1", "queue %s still has %d messages after the drain" % (q, remaining))

@@ -69,10 +69,6 @@ def check(checker):
         if info is None:
             checker.invalid.append("no final state of topic " + topic)
             continue
-        mine = [m for m in checker.messages.values() if m.q == topic]
-        sure = sum(m.result == "ok" for m in mine)
-        maybe = sum(m.result == "info" for m in mine)
-        if not sure <= info["next_seq"] - 1 <= sure + maybe:
-            checker.violation("I6", "topic %s counts %d messages ever stored; the clients say %d to %d" % (
-                topic, info["next_seq"] - 1, sure, sure + maybe))
+        sure, maybe = checker.stored_by_clients(topic)
+        checker.check_stored("topic " + topic, info["next_seq"] - 1, sure, maybe)
         checker.counts["published"] += sure
